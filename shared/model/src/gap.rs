@@ -1,0 +1,80 @@
+//! Samples that should exist and do not, with the reason: nothing is missing silently.
+
+use crate::entity::VmId;
+use bincode::{Decode, Encode};
+
+/// Which part of sampling the gap concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum Group {
+    /// Host metrics from `/proc` and `/sys`.
+    Host,
+    /// State, CPU and network totals of VMs (short interval).
+    Cheap,
+    /// Virtual processors, memory and disks of VMs (long interval).
+    Dear,
+    /// Everything in whole ticks: what an eviction or a lost buffer takes away.
+    All,
+}
+
+impl Group {
+    /// Name used in the database and the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Cheap => "cheap",
+            Self::Dear => "dear",
+            Self::All => "all",
+        }
+    }
+}
+
+/// Why samples are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum Cause {
+    /// The source did not answer before the deadline of its tick.
+    Deadline,
+    /// libvirt could not be reached.
+    LibvirtDown,
+    /// libvirt answered without this VM's values, because a stuck job holds them.
+    Busy,
+    /// The buffer dropped the oldest samples to stay below its size.
+    EvictedBySize,
+    /// The buffer dropped samples older than its age limit.
+    EvictedByAge,
+    /// The buffer's store was damaged and set aside.
+    Corruption,
+    /// The buffer could take samples neither on disk nor in memory.
+    BufferFull,
+}
+
+impl Cause {
+    /// Name used in the database and the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::LibvirtDown => "libvirt_down",
+            Self::Busy => "busy",
+            Self::EvictedBySize => "evicted_by_size",
+            Self::EvictedByAge => "evicted_by_age",
+            Self::Corruption => "corruption",
+            Self::BufferFull => "buffer_full",
+        }
+    }
+}
+
+/// A span of time for which samples are missing.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Gap {
+    /// The VM concerned; `None` when the whole host is.
+    pub vm: Option<VmId>,
+    /// Which part of sampling.
+    pub group: Group,
+    /// Why.
+    pub cause: Cause,
+    /// First missing moment, microseconds since the Unix epoch, inclusive.
+    pub from_us: i64,
+    /// Last missing moment, microseconds since the Unix epoch, inclusive.
+    pub to_us: i64,
+    /// How many ticks are missing; 0 when it can't be known (a damaged store).
+    pub ticks: u64,
+}
