@@ -1,0 +1,142 @@
+//! The oracle of the fault tests: the agent's own account of every tick that its buffer took, held against the database.
+//!
+//! The agent writes `begin EPOCH SEQUENCE TIME_US` before it hands a tick to the buffer and `took EPOCH SEQUENCE TIME_US kind=rows ...`
+//! after the buffer has made it durable. A tick's time is unique for one host, so rows are matched by time.
+
+use anyhow::{Context, bail};
+use std::collections::BTreeMap;
+use std::path::Path;
+use tokio_postgres::Client;
+use vmscope_model::Kind;
+
+/// One tick's time (microseconds) and kind, and how many rows it has.
+type Rows = BTreeMap<(i64, &'static str), u64>;
+
+/// What the agent says it took.
+#[derive(Debug, Default)]
+pub struct Account {
+    took: Rows,
+    /// Times of ticks that were begun and never confirmed: the agent was killed in between, so they may or may not exist.
+    uncertain: Vec<i64>,
+    /// The last position of each epoch that the buffer confirmed.
+    pub last: BTreeMap<u64, u64>,
+}
+
+/// How the account and the database compare.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Ticks that the buffer confirmed.
+    pub ticks: u64,
+    /// Rows that these ticks have.
+    pub rows: u64,
+    /// Ticks begun and never confirmed.
+    pub uncertain: u64,
+    /// What does not fit, in words; empty when every sample is there exactly once.
+    pub faults: Vec<String>,
+}
+
+impl Account {
+    /// Reads the file that the agent appended to.
+    ///
+    /// # Errors
+    /// When it can't be read or a whole line makes no sense. A torn last line (the agent was killed) counts as not written.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        let mut account = Self::default();
+        let mut begun: BTreeMap<(u64, u64), i64> = BTreeMap::new();
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [verb, epoch, sequence, time, rest @ ..] = words.as_slice() else { bail!("odd line {line:?}") };
+            let position = (epoch.parse()?, sequence.parse()?);
+            let time_us: i64 = time.parse()?;
+            match *verb {
+                "begin" => {
+                    begun.insert(position, time_us);
+                }
+                "took" => {
+                    begun.remove(&position);
+                    account.confirm(position, time_us, rest)?;
+                }
+                _ => bail!("odd line {line:?}"),
+            }
+        }
+        account.uncertain = begun.into_values().collect();
+        Ok(account)
+    }
+
+    fn confirm(&mut self, (epoch, sequence): (u64, u64), time_us: i64, rows: &[&str]) -> anyhow::Result<()> {
+        self.last.insert(epoch, sequence);
+        for word in rows {
+            let (name, count) = word.split_once('=').context("a count without =")?;
+            let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name).context("an unknown kind")?;
+            let count: u64 = count.parse()?;
+            if count > 0 {
+                self.took.insert((time_us, kind.name()), count);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares with what is in the sample tables. The database must hold this one host alone.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn compare(&self, database: &Client) -> anyhow::Result<Verdict> {
+        let mut stored = read_rows(database).await?;
+        let mut verdict = Verdict { uncertain: self.uncertain.len() as u64, ..Verdict::default() };
+        verdict.ticks = self.took.keys().map(|(time, _)| time).collect::<std::collections::BTreeSet<_>>().len() as u64;
+        for (key, expected) in &self.took {
+            verdict.rows += expected;
+            let found = stored.remove(key).unwrap_or(0);
+            if found != *expected {
+                verdict.faults.push(format!("{} at {}: {expected} rows taken, {found} stored", key.1, key.0));
+            }
+        }
+        for ((time, kind), count) in stored {
+            if !self.uncertain.contains(&time) {
+                verdict.faults.push(format!("{kind} at {time}: {count} rows stored, none taken"));
+            }
+        }
+        Ok(verdict)
+    }
+}
+
+async fn read_rows(database: &Client) -> anyhow::Result<Rows> {
+    let mut rows = Rows::new();
+    for kind in Kind::ALL {
+        let text = format!(
+            "SELECT (extract(epoch FROM time) * 1000000)::bigint, count(*) FROM {}_sample GROUP BY 1",
+            kind.name()
+        );
+        for row in database.query(&text, &[]).await? {
+            rows.insert((row.get(0), kind.name()), u64::try_from(row.get::<_, i64>(1))?);
+        }
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(text: &str) -> anyhow::Result<Account> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("account");
+        std::fs::write(&path, text)?;
+        Account::read(&path)
+    }
+
+    #[test]
+    fn a_tick_is_certain_only_when_it_was_confirmed() {
+        let account = account("begin 7 1 100\ntook 7 1 100 host=1 vm=0\nbegin 7 2 200\nbegin 7 3 300\ntook 7 3 300 host=1").unwrap();
+        assert_eq!(account.took.into_iter().collect::<Vec<_>>(), [((100, "host"), 1)]);
+        assert_eq!(account.uncertain, [200, 300], "the torn last line confirms nothing");
+        assert_eq!(account.last.get(&7), Some(&1));
+    }
+
+    #[test]
+    fn refuses_lines_it_does_not_understand() {
+        assert!(account("forgot 7 1 100\n").is_err());
+        assert!(account("took 7 1 100 ghosts=1\n").is_err());
+    }
+}
