@@ -1,1 +1,5 @@
-//! To be written.
+//! The agent of vmscope: samples a hypervisor host and its VMs.
+
+pub mod host;
+pub mod libvirt;
+pub mod sampler;

@@ -1,0 +1,1 @@
+//! A client of libvirt's own RPC, and what its statistics mean.
