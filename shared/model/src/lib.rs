@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no async. Every other package speaks in these words.
 
 pub mod catalogue;
+mod codec;
 pub mod entity;
 pub mod gap;
 pub mod metric;

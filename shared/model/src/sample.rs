@@ -60,7 +60,11 @@ pub struct Table {
 impl Table {
     /// An empty table for `kind`.
     pub const fn new(kind: Kind) -> Self {
-        Self { kind, entities: Vec::new(), values: Vec::new() }
+        Self {
+            kind,
+            entities: Vec::new(),
+            values: Vec::new(),
+        }
     }
 
     /// The rows: number of the entity, and its values in catalogue order.

@@ -1,11 +1,8 @@
-//! Messages between agents, collectors and the web's live feed.
+//! What two programs say to each other.
 
 use crate::entity::{HostId, Kind};
 use crate::sample::Position;
 use bincode::{Decode, Encode};
-
-/// The largest message on the wire, before and after compression, in bytes.
-pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
 
 /// The names of one kind's metrics, in the order the sender writes their columns.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
