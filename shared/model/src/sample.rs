@@ -105,6 +105,26 @@ pub struct Record {
     pub tick: Tick,
 }
 
+impl Record {
+    /// Appends a row of absent values for `entity`, of which the record must have none yet, and returns it for
+    /// filling, in catalogue order.
+    pub fn push(&mut self, entity: Entity) -> &mut [Value] {
+        let kind = entity.kind();
+        // A record speaks of one host: its things are far from 2^32.
+        let number = u32::try_from(self.dictionary.len()).unwrap_or(u32::MAX);
+        self.dictionary.push(entity);
+        let tables = &mut self.tick.tables;
+        let place = tables
+            .iter()
+            .position(|table| table.kind == kind)
+            .unwrap_or_else(|| {
+                tables.push(Table::new(kind));
+                tables.len() - 1
+            });
+        tables[place].push(number)
+    }
+}
+
 /// Where a record stands in what one agent has produced; records are sent and stored in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 pub struct Position {
