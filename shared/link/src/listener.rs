@@ -1,0 +1,179 @@
+//! Where agents and web servers arrive.
+//!
+//! [`Listener::accept`] is quick and does no cryptography; [`Incoming::establish`] does it in a task of the caller's, under
+//! a deadline and a limit on how many run at once. Whatever arrives, the listener goes on.
+
+use crate::cause::{Cause, Reason, Refused};
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::limits::{CALM_PART, INCOMING_BYTES, INCOMING_TOTAL_BYTES, Limits, Side, transport};
+use crate::role::Role;
+use crate::session::{CloseCode, Session};
+use crate::tls;
+use quinn::{Connection, Endpoint, ServerConfig, VarInt};
+use rustls::pki_types::CertificateDer;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+/// The listening end.
+#[derive(Debug)]
+pub struct Listener {
+    endpoint: Endpoint,
+    handshakes: Arc<Semaphore>,
+    limits: Arc<Limits>,
+}
+
+impl Listener {
+    /// Binds a UDP address; port 0 takes a free one. Runs inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when the identity can't serve, [`Error::Bind`] when the address can't be bound.
+    pub fn bind(address: SocketAddr, identity: &Identity, limits: Limits) -> Result<Self, Error> {
+        let mut config = ServerConfig::with_crypto(Arc::new(tls::server(identity)?));
+        config
+            .transport_config(transport(limits.timing, Side::Server))
+            .max_incoming(limits.handshakes)
+            .incoming_buffer_size(INCOMING_BYTES)
+            .incoming_buffer_size_total(INCOMING_TOTAL_BYTES);
+        let endpoint = Endpoint::server(config, address).map_err(|source| Error::Bind { address, source })?;
+        let handshakes = Arc::new(Semaphore::new(limits.handshakes));
+        Ok(Self {
+            endpoint,
+            handshakes,
+            limits: Arc::new(limits),
+        })
+    }
+
+    /// The address that is really bound.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] when the system does not say.
+    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
+        let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+        self.endpoint.local_addr().map_err(|source| Error::Bind {
+            address: unspecified,
+            source,
+        })
+    }
+
+    /// The next connection; `None` after [`close`](Self::close). Cancel-safe.
+    pub async fn accept(&self) -> Option<Incoming> {
+        loop {
+            let incoming = self.endpoint.accept().await?;
+            let calm = self.handshakes.available_permits() >= self.limits.handshakes / CALM_PART;
+            if !calm && incoming.may_retry() && !incoming.remote_address_validated() {
+                // Can't fail: the line above asked.
+                let _ = incoming.retry();
+                continue;
+            }
+            let full = self.endpoint.open_connections() >= self.limits.connections;
+            let admission = match Arc::clone(&self.handshakes).try_acquire_owned() {
+                _ if full => Err(Cause::TooManyConnections),
+                Ok(permit) => Ok(permit),
+                Err(_) => Err(Cause::Overloaded),
+            };
+            return Some(Incoming {
+                incoming,
+                admission,
+                limits: Arc::clone(&self.limits),
+            });
+        }
+    }
+
+    /// Lets nobody in any more; sessions go on.
+    pub fn stop_accepting(&self) {
+        self.endpoint.set_server_config(None);
+    }
+
+    /// Closes every session and the listener, and waits until the peers have been told.
+    pub async fn close(&self, reason: &str) {
+        self.endpoint
+            .close(VarInt::from_u32(CloseCode::Done as u32), reason.as_bytes());
+        self.endpoint.wait_idle().await;
+    }
+}
+
+/// A connection that has begun; dropped, it is refused.
+#[derive(Debug)]
+pub struct Incoming {
+    incoming: quinn::Incoming,
+    admission: Result<OwnedSemaphorePermit, Cause>,
+    limits: Arc<Limits>,
+}
+
+impl Incoming {
+    /// From where.
+    pub fn remote(&self) -> SocketAddr {
+        self.incoming.remote_address()
+    }
+
+    /// Does the handshake, checks who the peer is, and waits for its stream, which exists with its first message.
+    ///
+    /// # Errors
+    /// [`Refused`] with its cause; the peer is told, as far as it can be.
+    pub async fn establish(self) -> Result<Session, Refused> {
+        let remote = self.remote();
+        let refused = |cause, source| Refused {
+            cause,
+            remote,
+            source,
+        };
+        let broken = |error| refused(Cause::of(&error), Some(Reason::Connection(error)));
+        let _permit = match self.admission {
+            Ok(permit) => permit,
+            Err(cause) => {
+                self.incoming.refuse();
+                return Err(refused(cause, None));
+            }
+        };
+        let deadline = Instant::now() + self.limits.timing.handshake_deadline;
+        let connecting = self.incoming.accept().map_err(broken)?;
+        let connection = match timeout_at(deadline, connecting).await {
+            Ok(result) => result.map_err(broken)?,
+            Err(_) => return Err(refused(Cause::HandshakeTimeout, None)),
+        };
+        let peer = match peer(&connection) {
+            Ok(peer) if self.limits.admits.contains(&peer.kind()) => peer,
+            Ok(_) => {
+                close(&connection, CloseCode::WrongRole);
+                return Err(refused(Cause::WrongRole, None));
+            }
+            Err(error) => {
+                close(&connection, CloseCode::WrongRole);
+                return Err(refused(Cause::BadCertificate, Some(Reason::Role(error))));
+            }
+        };
+        match timeout_at(deadline, connection.accept_bi()).await {
+            Ok(Ok((send, receive))) => Ok(Session::new(peer, connection, send, receive)),
+            Ok(Err(error)) => Err(broken(error)),
+            Err(_) => {
+                close(&connection, CloseCode::NoStream);
+                Err(refused(Cause::NoStream, None))
+            }
+        }
+    }
+}
+
+fn close(connection: &Connection, code: CloseCode) {
+    let reason = match code {
+        CloseCode::WrongRole => "role not admitted",
+        CloseCode::NoStream => "no stream in time",
+        _ => "",
+    };
+    connection.close(VarInt::from_u32(code as u32), reason.as_bytes());
+}
+
+/// The role in the certificate that TLS has verified.
+pub(crate) fn peer(connection: &Connection) -> Result<Role, crate::role::Error> {
+    let chain = connection
+        .peer_identity()
+        .and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
+    Role::from_certificate(
+        chain
+            .as_ref()
+            .and_then(|chain| chain.first())
+            .map_or(&[], |leaf| leaf),
+    )
+}
