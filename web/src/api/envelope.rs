@@ -1,0 +1,36 @@
+//! The shape of every JSON answer.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A successful answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Envelope<T> {
+    /// Application code; 0 is success.
+    #[schema(example = 0)]
+    pub code: u32,
+    /// `ok`.
+    #[schema(example = "ok")]
+    pub message: &'static str,
+    /// What was asked for.
+    pub data: T,
+}
+
+impl<T> Envelope<T> {
+    /// Wraps `data` as a success.
+    pub const fn ok(data: T) -> Self {
+        Self {
+            code: 0,
+            message: "ok",
+            data,
+        }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Envelope<T> {
+    fn into_response(self) -> Response {
+        Json(self).into_response()
+    }
+}

@@ -1,0 +1,13 @@
+//! The REST resources, one module each: parameters, response, documentation and handler together.
+
+pub mod envelope;
+pub mod extract;
+pub mod host;
+pub mod live;
+pub mod metric;
+pub mod overview;
+pub mod page;
+pub mod series;
+pub mod vm;
+
+pub use envelope::Envelope;

@@ -1,0 +1,3 @@
+//! Live samples, from the collectors' feeds to WebSocket clients.
+
+pub mod protocol;
