@@ -1,7 +1,7 @@
 # Everything a person types. The scripts behind these lines are in packaging/dev/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test faults bench fmt ui clean-dev
+.PHONY: help run demo test faults hostile bench fmt ui clean-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ test: ## Install what is missing, run every check and test against real services
 
 faults: ## Kill, partition and restart things at random (ROUNDS=50 SEED=1); count every sample
 	@packaging/dev/faults $(or $(ROUNDS),50) $(or $(SEED),1)
+
+hostile: ## Misbehave towards a collector for a while (SECONDS=300 SEED=1)
+	@packaging/dev/hostile $(or $(SECONDS),300) $(or $(SEED),1)
 
 bench: ## Print the benchmarks, one figure a line (ONLY=ingest for one group)
 	@packaging/dev/bench $(ONLY)

@@ -1,1 +1,1 @@
-//! To be written.
+//! Tests of the whole product: see `tests/`.

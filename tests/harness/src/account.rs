@@ -16,6 +16,8 @@ type Rows = BTreeMap<(i64, &'static str), u64>;
 #[derive(Debug, Default)]
 pub struct Account {
     took: Rows,
+    /// Where each confirmed tick stands, by its time.
+    positions: BTreeMap<i64, (u64, u64)>,
     /// Times of ticks that were begun and never confirmed: the agent was killed in between, so they may or may not exist.
     uncertain: Vec<i64>,
     /// The last position of each epoch that the buffer confirmed.
@@ -66,6 +68,7 @@ impl Account {
 
     fn confirm(&mut self, (epoch, sequence): (u64, u64), time_us: i64, rows: &[&str]) -> anyhow::Result<()> {
         self.last.insert(epoch, sequence);
+        self.positions.insert(time_us, (epoch, sequence));
         for word in rows {
             let (name, count) = word.split_once('=').context("a count without =")?;
             let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name).context("an unknown kind")?;
@@ -75,6 +78,15 @@ impl Account {
             }
         }
         Ok(())
+    }
+
+    /// The account without what `epoch` took after `sequence`.
+    #[must_use]
+    pub fn up_to(mut self, epoch: u64, sequence: u64) -> Self {
+        let positions = &self.positions;
+        let beyond = |time: &i64| positions.get(time).is_some_and(|at| at.0 == epoch && at.1 > sequence);
+        self.took.retain(|(time, _), _| !beyond(time));
+        self
     }
 
     /// Compares with what is in the sample tables. The database must hold this one host alone.
@@ -95,6 +107,8 @@ impl Account {
         for ((time, kind), count) in stored {
             if !self.uncertain.contains(&time) {
                 verdict.faults.push(format!("{kind} at {time}: {count} rows stored, none taken"));
+            } else if kind == Kind::Host.name() && count > 1 {
+                verdict.faults.push(format!("host at {time}: stored {count} times"));
             }
         }
         Ok(verdict)

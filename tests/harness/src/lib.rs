@@ -1,1 +1,9 @@
-//! To be written.
+//! What tests of the whole product share: real programs, real services, and ways to break them.
+
+pub mod account;
+pub mod daemon;
+pub mod faults;
+pub mod guests;
+pub mod hostile;
+pub mod relay;
+pub mod site;

@@ -13,6 +13,8 @@ const UNPRIVILEGED_USERS: [&str; 2] = ["postgres", "nobody"];
 const MAX_SOCKET_DIRECTORY: usize = 92;
 /// The database's superuser, whoever runs the server.
 pub(super) const SUPERUSER: &str = "vmscope";
+/// The one database.
+pub(super) const DATABASE: &str = "vmscope";
 
 /// A user other than root: name, user id, group id.
 #[derive(Debug, Clone)]
@@ -94,6 +96,16 @@ impl Cluster {
         let mut command = self.command("initdb");
         command.args(["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username", SUPERUSER]);
         run(command.arg("--pgdata").arg(&self.data), "initdb")
+    }
+
+    /// Makes the database in a running server, unless it is there.
+    pub(super) fn make_database(&self) -> Result<(), Error> {
+        let mut command = self.command("createdb");
+        command.arg("--host").arg(&self.sockets).args(["--username", SUPERUSER, DATABASE]);
+        match run(&mut command, "createdb") {
+            Err(Error::Program { output, .. }) if output.contains("already exists") => Ok(()),
+            done => done,
+        }
     }
 
     /// Written anew at every start: a changed default reaches an old cluster; people's own settings go into `local.conf`.

@@ -1,9 +1,10 @@
 //! The thread that starts the private server, starts it again when it ends, and stops it.
 
-use super::cluster::{Cluster, SUPERUSER};
+use super::cluster::{Cluster, DATABASE, SUPERUSER};
 use super::{Error, file_error};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -23,6 +24,8 @@ const RESTART_PAUSE: Duration = Duration::from_secs(1);
 pub struct Server {
     /// Address for `tokio-postgres`: the socket inside the data directory.
     pub url: String,
+    /// The folder that everything of the server is in.
+    pub root: PathBuf,
     stopping: Arc<(Mutex<bool>, Condvar)>,
     thread: Option<JoinHandle<()>>,
 }
@@ -37,15 +40,16 @@ impl Server {
     pub fn start(root: &Path) -> Result<Self, Error> {
         let cluster = Cluster::prepare(root)?;
         stop_leftover(&cluster)?;
-        let url = format!("postgresql:///postgres?host={}&user={SUPERUSER}", encoded(&cluster.sockets));
+        let url = format!("postgresql:///{DATABASE}?host={}&user={SUPERUSER}", encoded(&cluster.sockets));
         let stopping = Arc::new((Mutex::new(false), Condvar::new()));
         let shared = Arc::clone(&stopping);
         let supervised = cluster.clone();
         let body = move || supervise(&supervised, &shared);
         let thread = std::thread::Builder::new().name("postgres".to_owned()).spawn(body);
         let thread = thread.map_err(file_error("start a thread for", root))?;
-        let server = Self { url, stopping, thread: Some(thread) };
+        let server = Self { url, root: root.to_owned(), stopping, thread: Some(thread) };
         wait_until_ready(&cluster)?;
+        cluster.make_database()?;
         tracing::info!(version = cluster.installation.version, timescaledb = cluster.installation.timescale,
             "private database is ready");
         Ok(server)
@@ -95,7 +99,8 @@ fn supervise(cluster: &Cluster, stopping: &(Mutex<bool>, Condvar)) {
 fn spawn(cluster: &Cluster) -> Result<Child, Error> {
     let log = cluster.open_log()?;
     let mut command = cluster.command("postgres");
-    command.arg("-D").arg(&cluster.data).stdout(Stdio::null()).stderr(log);
+    // A group of its own: Ctrl-C in a terminal is for vmscope, which stops the server after its last commit.
+    command.arg("-D").arg(&cluster.data).stdout(Stdio::null()).stderr(log).process_group(0);
     command.spawn().map_err(file_error("start the server on", &cluster.data))
 }
 

@@ -1,0 +1,92 @@
+//! The command line of `vmscope`.
+
+use crate::parts;
+use crate::postgres::Server;
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use std::fs::File;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use vmscope_service::{Lifecycle, telemetry};
+
+/// Watches this host and its virtual machines: everything in one process, over a database of its own.
+#[derive(Debug, Parser)]
+#[command(name = "vmscope", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run until SIGTERM or SIGINT.
+    Run(Options),
+}
+
+/// How to run.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Where everything is kept: database, buffer, certificates. Run as root, it must lie where an unprivileged user may
+    /// enter.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/vmscope")]
+    pub data_dir: PathBuf,
+    /// Where the dashboard and the API answer; loopback only.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8780")]
+    pub listen: SocketAddr,
+    /// Use this database instead of a private one.
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// libvirt's read-only socket.
+    #[arg(long, value_name = "FILE", default_value = "/run/libvirt/libvirt-sock-ro")]
+    pub libvirt_socket: PathBuf,
+}
+
+/// Runs the command; what fails is said on standard error.
+pub async fn main(arguments: Arguments) -> ExitCode {
+    let Command::Run(options) = arguments.command;
+    run(options).await.unwrap_or_else(|error| {
+        // There may be no log to write to, and nobody to tell when standard error is closed.
+        let _ = writeln!(std::io::stderr(), "vmscope: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    telemetry::init(&telemetry::Config::default())?;
+    let data_dir = std::path::absolute(&options.data_dir)?;
+    let _lock = lock(&data_dir)?;
+    let server = match &options.database_url {
+        Some(_) => None,
+        None => Some(start_database(&data_dir).await?),
+    };
+    let url = options.database_url.clone().or_else(|| server.as_ref().map(|server| server.url.clone()));
+    let ended = serve(&options, &data_dir, url.context("a database")?).await;
+    // After the last commit, and also when a part did not start.
+    if let Some(server) = server {
+        tokio::task::spawn_blocking(move || server.stop()).await?;
+    }
+    ended
+}
+
+/// Only one vmscope may work in a data directory. The lock goes with the process, whatever ends it.
+fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(data_dir).with_context(|| format!("make {}", data_dir.display()))?;
+    let path = data_dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("open {}", path.display()))?;
+    file.try_lock().with_context(|| format!("another vmscope works in {}", data_dir.display()))?;
+    Ok(file)
+}
+
+async fn serve(options: &Options, data_dir: &Path, database_url: String) -> anyhow::Result<ExitCode> {
+    let lifecycle = Lifecycle::new();
+    let address = parts::start(options, data_dir, database_url, &lifecycle).await?;
+    lifecycle.spawn_finite("greeting", crate::ready::announce(address, lifecycle.stopping()));
+    Ok(lifecycle.run().await)
+}
+
+async fn start_database(data_dir: &Path) -> anyhow::Result<Server> {
+    let folder = data_dir.join("postgresql");
+    Ok(tokio::task::spawn_blocking(move || Server::start(&folder)).await??)
+}

@@ -1,0 +1,38 @@
+//! The last line of a start: the address, once it really answers.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// Between two attempts.
+const POLL: Duration = Duration::from_millis(200);
+/// An answer that needs the database: proof that all of it works.
+const PATH: &str = "/api/v1/overview";
+
+/// Prints where the dashboard is, when it answers.
+pub(crate) async fn announce(address: SocketAddr, stopping: CancellationToken) {
+    let wait = async {
+        while !answers(address).await.unwrap_or(false) {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::select! {
+        () = wait => {
+            // Nobody reads: then nobody needs to know.
+            let _ = writeln!(std::io::stdout(), "\nvmscope is ready: http://{address}\n");
+        }
+        () = stopping.cancelled() => {}
+    }
+}
+
+async fn answers(address: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {PATH} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(answer.starts_with(b"HTTP/1.1 200"))
+}

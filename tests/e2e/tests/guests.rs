@@ -1,0 +1,202 @@
+//! Real guests, the real agent and collector, both kinds of database.
+//!
+//! These tests share the guests and some of them hurt them, so they take turns.
+
+use anyhow::Context;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio_postgres::Client;
+use vmscope_harness::daemon::Daemon;
+use vmscope_harness::guests::Guests;
+use vmscope_harness::site::{AgentOptions, Site, eventually};
+use vmscope_store::Flavor;
+use vmscope_store::testing::Database;
+
+/// One at a time.
+static TURN: Mutex<()> = Mutex::const_new(());
+/// How long anything may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many guests `make test` starts.
+const GUESTS: usize = 11;
+
+/// A pipeline over one database.
+struct Pipeline {
+    client: Client,
+    agent: Daemon,
+    _collector: Daemon,
+    _site: Site,
+    _database: Database,
+}
+
+impl Pipeline {
+    async fn start(flavor: Flavor, libvirt_socket: PathBuf) -> anyhow::Result<Self> {
+        let database = Database::create(flavor).await?;
+        let site = Site::new(database.url())?;
+        let collector = site.start_collector()?;
+        let options = AgentOptions { libvirt_socket, ..AgentOptions::new(site.collector_address) };
+        let agent = site.start_agent(&options)?;
+        let client = site.connect().await?;
+        eventually("host samples are stored", PATIENCE, async || {
+            Ok(client.query_one("SELECT count(*) > 2 FROM host_sample", &[]).await?.get(0))
+        })
+        .await?;
+        Ok(Self { client, agent, _collector: collector, _site: site, _database: database })
+    }
+
+    /// The newest value of a column of a VM, and its time in microseconds.
+    async fn newest(&self, name: &str, column: &str, after_us: i64) -> anyhow::Result<Option<(i64, i64)>> {
+        let text = format!(
+            "SELECT s.{column}::bigint, (extract(epoch FROM s.time) * 1000000)::bigint FROM vm_sample s
+             JOIN vm ON vm.id = s.entity_id
+             WHERE vm.name = $1 AND s.{column} IS NOT NULL AND extract(epoch FROM s.time) * 1000000 > $2::bigint
+             ORDER BY s.time DESC LIMIT 1"
+        );
+        let row = self.client.query_opt(&text, &[&name, &after_us]).await?;
+        Ok(row.map(|row| (row.get(0), row.get(1))))
+    }
+
+    /// The first value of a column that was sampled after now.
+    async fn next(&self, name: &str, column: &str) -> anyhow::Result<i64> {
+        let now_us = now_us()?;
+        let mut value = None;
+        eventually(&format!("{column} of {name}"), PATIENCE, async || {
+            value = self.newest(name, column, now_us).await?;
+            Ok(value.is_some())
+        })
+        .await?;
+        Ok(value.context("a value")?.0)
+    }
+}
+
+fn now_us() -> anyhow::Result<i64> {
+    Ok(i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_micros())?)
+}
+
+/// Counters that a running guest moves: column, field of `virsh domstats --raw`.
+const MOVING: [(&str, &str); 5] = [
+    ("cpu_time_ns", "cpu.time"),
+    ("net_rx_bytes", "net.0.rx.bytes"),
+    ("net_rx_packets", "net.0.rx.pkts"),
+    ("disk_write_requests", "block.0.wr.reqs"),
+    ("disk_read_bytes", "block.0.rd.bytes"),
+];
+
+/// What stands still while a guest is suspended, with the factor to the unit of the column.
+const STILL: [(&str, &str, i64); 10] = [
+    ("disk_read_requests", "block.0.rd.reqs", 1),
+    ("disk_read_bytes", "block.0.rd.bytes", 1),
+    ("disk_read_ns", "block.0.rd.times", 1),
+    ("disk_write_requests", "block.0.wr.reqs", 1),
+    ("disk_write_bytes", "block.0.wr.bytes", 1),
+    ("disk_write_ns", "block.0.wr.times", 1),
+    ("disk_capacity_bytes", "block.0.capacity", 1),
+    ("memory_current_bytes", "balloon.current", 1_024),
+    ("memory_maximum_bytes", "balloon.maximum", 1_024),
+    ("vcpu_current", "vcpu.current", 1),
+];
+
+async fn counters_equal_domstats(flavor: Flavor) -> anyhow::Result<()> {
+    let _turn = TURN.lock().await;
+    let guests = Guests::running(GUESTS)?;
+    let pipeline = Pipeline::start(flavor, guests.socket.clone()).await?;
+    let name = "vmscope-demo-2";
+    for (column, field) in MOVING {
+        let before = guests.statistics(name)?;
+        let stored = pipeline.next(name, column).await?;
+        let after = guests.statistics(name)?;
+        let (least, most) = (before[field], after[field]);
+        assert!((least..=most).contains(&stored), "{column}: {stored} is not from {least} to {most}");
+        assert!(least < most, "{column} does not move, so this proves nothing");
+    }
+    guests.virsh(&["suspend", name])?;
+    let compared = compare_still(&pipeline, &guests, name).await;
+    guests.virsh(&["resume", name])?;
+    compared
+}
+
+async fn compare_still(pipeline: &Pipeline, guests: &Guests, name: &str) -> anyhow::Result<()> {
+    eventually("the guest is seen suspended", PATIENCE, async || Ok(pipeline.next(name, "state").await? == 3)).await?;
+    let said = guests.statistics(name)?;
+    for (column, field, factor) in STILL {
+        assert_eq!(pipeline.next(name, column).await?, said[field] * factor, "{column}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stored_counters_equal_domstats_on_postgresql() {
+    counters_equal_domstats(Flavor::Plain).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stored_counters_equal_domstats_on_timescaledb() {
+    counters_equal_domstats(Flavor::Timescale).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_without_libvirt_reports_itself_and_says_so() {
+    let pipeline = Pipeline::start(Flavor::Plain, "/nonexistent/libvirt-sock-ro".into()).await.unwrap();
+    let row = pipeline.client.query_one("SELECT hypervisor, name FROM host", &[]).await.unwrap();
+    assert_eq!(row.get::<_, &str>(0), "");
+    assert_ne!(row.get::<_, &str>(1), "");
+    let vms: i64 = pipeline.client.query_one("SELECT count(*) FROM vm", &[]).await.unwrap().get(0);
+    assert_eq!(vms, 0);
+    let log = std::fs::read_to_string(&pipeline.agent.log).unwrap();
+    assert_eq!(log.lines().filter(|line| line.contains("/nonexistent/libvirt-sock-ro")).count(), 1, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn samples_of_guests_come_back_after_libvirtd_was_killed() {
+    let _turn = TURN.lock().await;
+    let guests = Guests::running(GUESTS).unwrap();
+    let pipeline = Pipeline::start(Flavor::Plain, guests.socket.clone()).await.unwrap();
+    pipeline.next("vmscope-demo-1", "cpu_time_ns").await.unwrap();
+    guests.libvirtd("stop").unwrap();
+    let noticed = eventually("the gap has its cause", PATIENCE, async || {
+        let text = "SELECT count(*) > 0 FROM gap WHERE cause = 'libvirt_down'";
+        Ok(pipeline.client.query_one(text, &[]).await?.get(0))
+    })
+    .await;
+    guests.libvirtd("start").unwrap();
+    noticed.unwrap();
+    pipeline.next("vmscope-demo-1", "cpu_time_ns").await.unwrap();
+    pipeline.next("vmscope-demo-1", "disk_read_bytes").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_stopped_guest_does_not_hold_up_the_others() {
+    let _turn = TURN.lock().await;
+    let guests = Guests::running(GUESTS).unwrap();
+    let pipeline = Pipeline::start(Flavor::Plain, guests.socket.clone()).await.unwrap();
+    let stuck = "vmscope-demo-3";
+    pipeline.next(stuck, "disk_read_bytes").await.unwrap();
+    let from_us = now_us().unwrap();
+    guests.freeze(stuck, true).unwrap();
+    let gap = eventually("the stuck guest's gap has its cause", PATIENCE, async || {
+        let text = "SELECT count(*) > 1 FROM gap JOIN vm ON vm.id = gap.vm_id WHERE gap.cause = 'busy' AND vm.name = $1";
+        Ok(pipeline.client.query_one(text, &[&stuck]).await?.get(0))
+    })
+    .await;
+    let window_us = (from_us, now_us().unwrap());
+    guests.freeze(stuck, false).unwrap();
+    gap.unwrap();
+    check_cadence(&pipeline, stuck, window_us).await.unwrap();
+    pipeline.next(stuck, "disk_read_bytes").await.unwrap();
+}
+
+/// In the window every other guest has a cheap sample each second and a dear one each five.
+async fn check_cadence(pipeline: &Pipeline, stuck: &str, window_us: (i64, i64)) -> anyhow::Result<()> {
+    let text = "SELECT vm.name, count(s.cpu_time_ns), count(s.disk_read_bytes) FROM vm_sample s JOIN vm ON vm.id = s.entity_id
+        WHERE vm.name <> $1 AND extract(epoch FROM s.time) * 1000000 BETWEEN $2::bigint AND $3::bigint GROUP BY 1";
+    let seconds = (window_us.1 - window_us.0) / 1_000_000;
+    anyhow::ensure!(seconds >= 5, "the window of {seconds} s is too short to prove anything");
+    let rows = pipeline.client.query(text, &[&stuck, &window_us.0, &window_us.1]).await?;
+    anyhow::ensure!(rows.len() == GUESTS - 1, "{} other guests were sampled", rows.len());
+    for row in rows {
+        let (name, cheap, dear): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));
+        anyhow::ensure!(cheap >= seconds - 1, "{name}: {cheap} cheap samples in {seconds} s");
+        anyhow::ensure!(dear >= seconds / 5 - 1, "{name}: {dear} dear samples in {seconds} s");
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! A whole installation in one folder: certificates, configuration files, and the real programs over them.
+
+use crate::daemon::Daemon;
+use anyhow::Context;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+use vmscope_link::authority::LEAF_DAYS;
+use vmscope_link::{Authority, Identity, IdentityFiles, Role, Validity};
+use vmscope_model::HostId;
+
+/// How an agent of a site differs from the default one.
+#[derive(Debug, Clone)]
+pub struct AgentOptions {
+    /// Where it dials, in order.
+    pub collectors: Vec<SocketAddr>,
+    /// libvirt's socket; a path that does not exist for a host without libvirt.
+    pub libvirt_socket: PathBuf,
+    /// Interval of the host and cheap groups, in milliseconds.
+    pub interval_ms: u64,
+    /// Interval of the dear groups, in milliseconds.
+    pub dear_interval_ms: u64,
+    /// Deadline of the dear groups, in milliseconds.
+    pub dear_deadline_ms: u64,
+}
+
+impl AgentOptions {
+    /// A host without libvirt that dials `collector` and samples at the default intervals.
+    pub fn new(collector: SocketAddr) -> Self {
+        Self {
+            collectors: vec![collector],
+            libvirt_socket: "/nonexistent/libvirt-sock-ro".into(),
+            interval_ms: 1_000,
+            dear_interval_ms: 5_000,
+            dear_deadline_ms: 2_000,
+        }
+    }
+}
+
+/// One installation; its folder goes when it is dropped.
+#[derive(Debug)]
+pub struct Site {
+    folder: TempDir,
+    /// Where its programs write.
+    pub database_url: String,
+    /// The host that its agent speaks for.
+    pub host: HostId,
+    /// Where its collector listens (UDP).
+    pub collector_address: SocketAddr,
+    /// The collector's admin endpoint.
+    pub collector_admin: SocketAddr,
+    /// Where its web service listens.
+    pub web_address: SocketAddr,
+}
+
+impl Site {
+    /// Makes certificates and chooses free ports.
+    ///
+    /// # Errors
+    /// When the folder or a certificate can't be made.
+    pub fn new(database_url: &str) -> anyhow::Result<Self> {
+        let site = Self {
+            folder: tempfile::Builder::new().prefix("vmscope-site-").tempdir()?,
+            database_url: database_url.to_owned(),
+            host: HostId(Uuid::new_v4()),
+            collector_address: free_udp_port()?,
+            collector_admin: free_tcp_port()?,
+            web_address: free_tcp_port()?,
+        };
+        let authority = Authority::init(&site.path("ca"), "test")?;
+        let roles = [
+            ("collector", Role::Collector("test".to_owned())),
+            ("agent", Role::Agent(site.host)),
+            ("web", Role::Web("test".to_owned())),
+        ];
+        for (name, role) in roles {
+            authority.issue(&role, Validity::days(LEAF_DAYS))?.write(&site.identity_files(name))?;
+        }
+        Ok(site)
+    }
+
+    /// A path in the site's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The site's folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The file to which the agent accounts for its ticks.
+    pub fn account_path(&self) -> PathBuf {
+        self.path("account")
+    }
+
+    /// Starts the collector.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn start_collector(&self) -> anyhow::Result<Daemon> {
+        let text = format!(
+            "listen = \"{}\"\nadmin = \"{}\"\n{}[database]\nurl = \"{}\"\n",
+            self.collector_address,
+            self.collector_admin,
+            self.identity("collector"),
+            self.database_url
+        );
+        self.start("vmscope-collector", &text)
+    }
+
+    /// Starts the web service.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn start_web(&self) -> anyhow::Result<Daemon> {
+        let text = format!(
+            "listen = \"{}\"\nadmin = \"127.0.0.1:0\"\ncollectors = [\"{}\"]\n{}[database]\nurl = \"{}\"\n",
+            self.web_address,
+            self.collector_address,
+            self.identity("web"),
+            self.database_url
+        );
+        self.start("vmscope-web", &text)
+    }
+
+    /// Starts the agent.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn start_agent(&self, options: &AgentOptions) -> anyhow::Result<Daemon> {
+        let collectors: Vec<String> = options.collectors.iter().map(|a| format!("\"{a}\"")).collect();
+        let text = format!(
+            "collectors = [{collectors}]\ndata_dir = \"{data}\"\nadmin = \"127.0.0.1:0\"\n{identity}\
+             [buffer]\naccount_path = \"{account}\"\n\
+             [sampler]\nhost_interval_ms = {interval}\ncheap_interval_ms = {interval}\ndear_interval_ms = {dear}\n\
+             dear_deadline_ms = {deadline}\nlibvirt_socket = \"{socket}\"\n",
+            collectors = collectors.join(", "),
+            data = self.path("agent-data").display(),
+            identity = self.identity("agent"),
+            account = self.account_path().display(),
+            interval = options.interval_ms,
+            dear = options.dear_interval_ms,
+            deadline = options.dear_deadline_ms,
+            socket = options.libvirt_socket.display(),
+        );
+        self.start("vmscope-agent", &text)
+    }
+
+    /// Certificate files for `name`: `collector`, `agent` or `web`.
+    pub fn identity_files(&self, name: &str) -> IdentityFiles {
+        IdentityFiles::within(&self.path(name))
+    }
+
+    /// A certificate of this site for one more host.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn agent_identity(&self, host: HostId) -> anyhow::Result<Identity> {
+        let authority = Authority::open(&self.path("ca"))?;
+        Ok(authority.issue(&Role::Agent(host), Validity::days(LEAF_DAYS))?.identity()?)
+    }
+
+    /// The `[identity]` section for the certificate in folder `name`.
+    fn identity(&self, name: &str) -> String {
+        let IdentityFiles { ca, certificate, key } = self.identity_files(name);
+        let (ca, certificate, key) = (ca.display(), certificate.display(), key.display());
+        format!("[identity]\nca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
+    }
+
+    fn start(&self, program: &str, configuration: &str) -> anyhow::Result<Daemon> {
+        let path = self.path(&format!("{program}.toml"));
+        std::fs::write(&path, configuration).context("write a configuration")?;
+        let path = path.display().to_string();
+        Daemon::start(program, &["run", "--config", &path], &self.path(&format!("{program}.log")))
+    }
+
+    /// A connection of the test's own.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn connect(&self) -> anyhow::Result<Client> {
+        connect(&self.database_url).await
+    }
+}
+
+/// A plain connection, driven by a task until the client is dropped.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn connect(url: &str) -> anyhow::Result<Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Asks `condition` until it says yes.
+///
+/// # Errors
+/// When it did not within `limit`; the text says what was waited for.
+pub async fn eventually<F>(what: &str, limit: Duration, mut condition: F) -> anyhow::Result<()>
+where
+    F: AsyncFnMut() -> anyhow::Result<bool>,
+{
+    let asked = tokio::time::Instant::now();
+    let mut last = None;
+    while asked.elapsed() < limit {
+        match condition().await {
+            Ok(true) => return Ok(()),
+            Ok(false) => last = None,
+            Err(error) => last = Some(error),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let reason = last.map_or_else(|| "the condition is false".to_owned(), |error| format!("{error:#}"));
+    anyhow::bail!("{what}: not within {} s: {reason}", limit.as_secs())
+}
+
+fn free_udp_port() -> anyhow::Result<SocketAddr> {
+    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn free_tcp_port() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
