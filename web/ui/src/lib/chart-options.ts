@@ -1,0 +1,156 @@
+/** How uPlot draws a chart: axes, lines and shading from the design tokens. */
+import type uPlot from 'uplot'
+import { axisTime, tick, type Unit } from './format'
+import { isolated, type Point } from './lines'
+import type { Gap } from './table'
+
+/** A line as the canvas needs it. */
+export interface DrawnLine {
+  label: string
+  colour: number
+  dashed: boolean
+  filled: boolean
+}
+
+/** What does not change with each sample; another value of these means another uPlot. */
+export interface Style {
+  lines: DrawnLine[]
+  unit: Unit
+  stacked: boolean
+  at_least: number
+  locale: string
+  sync_key: string
+}
+
+/** What changes with each sample; read again at each drawing. */
+export interface Scene {
+  points: Point[][]
+  gaps: Gap[]
+  from_ms: number
+  to_ms: number
+}
+
+export interface Hooks {
+  cursor: (row: number | null, left: number) => void
+}
+
+const AXIS_WIDTH = 54
+const TICK_FONT_PX = 11
+const BINARY_STEPS = Array.from({ length: 56 }, (_, power) => 2 ** power)
+
+function token(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+}
+
+function axes(style: Style): uPlot.Axis[] {
+  const font = `${TICK_FONT_PX}px ${token('--font')}`
+  const common: uPlot.Axis = {
+    stroke: token('--text-3'),
+    font,
+    grid: { stroke: token('--grid'), width: 1 },
+    ticks: { show: false },
+  }
+  return [
+    {
+      ...common,
+      size: 26,
+      gap: 6,
+      space: 76,
+      grid: { show: false },
+      values: (_plot, splits, _axis, _space, step) => splits.map((time) => axisTime(time, step, style.locale)),
+    },
+    {
+      ...common,
+      size: AXIS_WIDTH,
+      gap: 6,
+      space: 34,
+      incrs: style.unit.startsWith('bytes') ? BINARY_STEPS : undefined,
+      values: (_plot, splits) => splits.map((value) => tick(value, style.unit, style.locale)),
+    },
+  ]
+}
+
+function series(style: Style, scene: () => Scene): uPlot.Series[] {
+  const drawn = style.lines.map((line, index): uPlot.Series => {
+    const stroke = token(`--series-${line.colour}`)
+    return {
+      label: line.label,
+      stroke,
+      width: 1.5,
+      dash: line.dashed ? [5, 4] : undefined,
+      fill: style.stacked ? `${stroke}a6` : line.filled ? `${stroke}24` : undefined,
+      points: {
+        show: () => false,
+        size: 4,
+        fill: stroke,
+        filter: () => {
+          const lonely = isolated(scene().points[index] ?? [])
+          return lonely.length > 0 ? lonely : null
+        },
+      },
+    }
+  })
+  return [{}, ...drawn]
+}
+
+/** Bands between the layers of a stack, so that no layer's colour shines through the next. */
+function bands(style: Style): uPlot.Band[] {
+  if (!style.stacked) return []
+  return style.lines.slice(1).map((line, below) => ({
+    series: [below + 2, below + 1],
+    fill: `${token(`--series-${line.colour}`)}a6`,
+  }))
+}
+
+function shade(plot: uPlot, gaps: Gap[]): void {
+  const { ctx, bbox } = plot
+  const left = bbox.left
+  const right = bbox.left + bbox.width
+  ctx.save()
+  for (const gap of gaps) {
+    const from = Math.max(left, plot.valToPos(gap.from_ms, 'x', true))
+    const to = Math.min(right, Math.max(plot.valToPos(gap.to_ms, 'x', true), from + 2))
+    if (to <= left || from >= right) continue
+    ctx.fillStyle = token('--gap')
+    ctx.fillRect(from, bbox.top, to - from, bbox.height)
+    ctx.fillStyle = token('--gap-line')
+    ctx.fillRect(from, bbox.top + bbox.height - 3, to - from, 3)
+  }
+  ctx.restore()
+}
+
+/** uPlot's options for this style; `scene` is asked whenever something is drawn. */
+export function chartOptions(style: Style, scene: () => Scene, hooks: Hooks, width: number, height: number): uPlot.Options {
+  return {
+    width,
+    height,
+    ms: 1,
+    padding: [8, 10, 0, 0],
+    legend: { show: false },
+    cursor: {
+      y: false,
+      points: { size: 7 },
+      drag: { setScale: false, x: false, y: false },
+      sync: { key: style.sync_key, scales: ['x', null] },
+    },
+    scales: {
+      x: { time: true, range: () => [scene().from_ms, scene().to_ms] },
+      y: { range: (_plot, _min, max) => [0, Math.max(style.at_least, (max || 0) * 1.1) || 1] },
+    },
+    axes: axes(style),
+    series: series(style, scene),
+    bands: bands(style),
+    hooks: {
+      drawClear: [
+        (plot) => {
+          shade(plot, scene().gaps)
+        },
+      ],
+      setCursor: [
+        (plot) => {
+          hooks.cursor(plot.cursor.idx ?? null, plot.cursor.left ?? -1)
+        },
+      ],
+    },
+  }
+}

@@ -1,0 +1,120 @@
+/** Samples of one entity as columns over common times, and the pure steps from the API's answer to it. */
+
+/** A value, or null where there is none. */
+export type Value = number | null
+/** One metric's values, aligned with a table's times. */
+export type Column = Value[]
+
+/** Missing samples, as the ledger of the server has them. */
+export interface Gap {
+  from_ms: number
+  to_ms: number
+  cause: string
+  group: string
+}
+
+/** Samples of one entity: `columns[metric][i]` was taken at `times[i]` (Unix ms, rising). */
+export interface Table {
+  times: number[]
+  columns: Record<string, Column>
+  gaps: Gap[]
+}
+
+/** What the live feed brings for one entity. */
+export interface LiveSample {
+  time: number
+  values: Record<string, number>
+}
+
+/** The part of the answer of `/series` that charts need. */
+export interface SeriesAnswer {
+  times: number[]
+  series: { metric: string; values: (number | null)[] }[]
+  gaps: { from: string; to: string; cause: string; group: string }[]
+}
+
+/** A table without rows. */
+export function emptyTable(): Table {
+  return { times: [], columns: {}, gaps: [] }
+}
+
+/** The API's answer as a table. */
+export function fromAnswer(answer: SeriesAnswer): Table {
+  return {
+    times: [...answer.times],
+    columns: Object.fromEntries(answer.series.map((one) => [one.metric, [...one.values]])),
+    gaps: answer.gaps.map((gap) => ({
+      from_ms: Date.parse(gap.from),
+      to_ms: Date.parse(gap.to),
+      cause: gap.cause,
+      group: gap.group,
+    })),
+  }
+}
+
+/** `table` with the samples that are newer than its last row, without what is older than `from_ms`. */
+export function append(table: Table, samples: LiveSample[], metrics: string[], from_ms: number): Table {
+  const last = table.times.at(-1) ?? -Infinity
+  const fresh = samples.filter((sample) => sample.time > last).sort((a, b) => a.time - b.time)
+  const kept = table.times.findIndex((time) => time >= from_ms)
+  const start = kept < 0 ? table.times.length : kept
+  const times = [...table.times.slice(start), ...fresh.map((sample) => sample.time)]
+  const columns: Record<string, Column> = {}
+  for (const metric of metrics) {
+    const before = table.columns[metric]?.slice(start) ?? new Array<Value>(table.times.length - start).fill(null)
+    columns[metric] = [...before, ...fresh.map((sample) => sample.values[metric] ?? null)]
+  }
+  return { times, columns, gaps: table.gaps.filter((gap) => gap.to_ms >= from_ms) }
+}
+
+/** The rows of `table` as samples, so that a fresh history can be continued with what came live. */
+export function samplesOf(table: Table): LiveSample[] {
+  return table.times.map((time, row) => {
+    const values: Record<string, number> = {}
+    for (const [metric, column] of Object.entries(table.columns)) {
+      const one = column[row]
+      if (one != null) values[metric] = one
+    }
+    return { time, values }
+  })
+}
+
+/** A column of the table; all null when it was not asked for. */
+export function column(table: Table, metric: string): Column {
+  return table.columns[metric] ?? new Array<Value>(table.times.length).fill(null)
+}
+
+/** The last value that there is, or null. */
+export function lastValue(values: Column): Value {
+  for (let row = values.length - 1; row >= 0; row -= 1) {
+    const one = values[row]
+    if (one != null) return one
+  }
+  return null
+}
+
+/** Each null replaced by the value before it (the first ones by the value after): for what rarely changes, like a size. */
+export function carry(values: Column): Column {
+  let known: Value = values.find((one) => one != null) ?? null
+  return values.map((one) => {
+    if (one != null) known = one
+    return known
+  })
+}
+
+/** `f` of the values of each row; null when one of them is. */
+export function combine(columns: Column[], f: (...values: number[]) => number | null): Column {
+  const rows = columns[0]?.length ?? 0
+  const result: Column = []
+  for (let row = 0; row < rows; row += 1) {
+    const values: number[] = []
+    for (const one of columns) {
+      const cell = one[row]
+      if (cell == null) break
+      values.push(cell)
+    }
+    const outcome = values.length === columns.length ? f(...values) : null
+    result.push(outcome != null && Number.isFinite(outcome) ? outcome : null)
+  }
+  return result
+}

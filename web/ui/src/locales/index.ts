@@ -1,0 +1,53 @@
+/** The three languages. Only the one in use is loaded. */
+import type { Language as ElementLanguage } from 'element-plus/es/locale'
+import { shallowRef } from 'vue'
+import { createI18n } from 'vue-i18n'
+import type en from './en'
+
+/** Every language file has exactly the shape of the English one. */
+export type Messages = Texts<typeof en>
+type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
+
+export const LANGUAGES = ['en', 'zh-CN', 'ja-JP'] as const
+export type Language = (typeof LANGUAGES)[number]
+
+/** Each language by its own name. */
+export const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', 'zh-CN': '简体中文', 'ja-JP': '日本語' }
+
+const sources: Record<Language, () => Promise<[{ default: Messages }, { default: ElementLanguage }]>> = {
+  en: () => Promise.all([import('./en'), import('element-plus/es/locale/lang/en')]),
+  'zh-CN': () => Promise.all([import('./zh-CN'), import('element-plus/es/locale/lang/zh-cn')]),
+  'ja-JP': () => Promise.all([import('./ja-JP'), import('element-plus/es/locale/lang/ja')]),
+}
+
+export const i18n = createI18n<[Messages], Language, false>({
+  legacy: false,
+  locale: 'en',
+  missingWarn: false,
+  fallbackWarn: false,
+})
+
+/** The texts inside of Element Plus's own components. */
+export const elementLanguage = shallowRef<ElementLanguage>()
+
+/** Whether `tag` names a language of the dashboard. */
+export function isLanguage(tag: string | null): tag is Language {
+  return LANGUAGES.some((language) => language === tag)
+}
+
+/** The first of the viewer's languages that the dashboard speaks; English when none is. */
+export function preferredLanguage(tags: readonly string[]): Language {
+  for (const tag of tags) {
+    const primary = tag.toLowerCase().split('-')[0]
+    const found = LANGUAGES.find((language) => language.toLowerCase().split('-')[0] === primary)
+    if (found) return found
+  }
+  return 'en'
+}
+
+/** Makes the texts of `language` available. */
+export async function loadMessages(language: Language): Promise<void> {
+  const [messages, element] = await sources[language]()
+  i18n.global.setLocaleMessage(language, messages.default)
+  elementLanguage.value = element.default
+}

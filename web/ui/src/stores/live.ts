@@ -1,0 +1,47 @@
+/** The shared live connection and its state. */
+import { defineStore } from 'pinia'
+import { ref } from 'vue'
+import { LiveSocket, type ConnectionState, type Listener } from '@/lib/live-socket'
+
+function address(): string {
+  const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:'
+  return `${scheme}//${location.host}/api/v1/live`
+}
+
+export const useLive = defineStore('live', () => {
+  const connection = ref<ConnectionState>('connecting')
+  /** Whether a collector feeds the server; null until the server said so. */
+  const feed = ref<boolean | null>(null)
+  /** Grows by one whenever samples may have been missed. */
+  const resumptions = ref(0)
+
+  const socket = new LiveSocket(() => new WebSocket(address()), {
+    connection: (state) => {
+      connection.value = state
+      if (state === 'waiting') feed.value = null
+    },
+    feed: (connected) => {
+      if (feed.value === false && connected) resumptions.value += 1
+      feed.value = connected
+    },
+    resumed: () => {
+      resumptions.value += 1
+    },
+  })
+
+  function start(): void {
+    socket.start()
+    window.addEventListener('online', () => {
+      socket.hurry()
+    })
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'visible') socket.hurry()
+    })
+  }
+
+  function watch(entity: string, listener: Listener): () => void {
+    return socket.watch(entity, listener)
+  }
+
+  return { connection, feed, resumptions, start, watch }
+})
