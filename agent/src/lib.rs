@@ -1,5 +1,128 @@
-//! The agent of vmscope: samples a hypervisor host and its VMs.
+//! The agent of vmscope: samples a hypervisor host and its VMs, keeps the samples safe, and delivers them.
+//!
+//! [`start`] wires the three parts: `sampler` takes ticks, `buffer` makes each durable before anyone sends it, `uplink`
+//! delivers them in order. At the stop they end in this order, so that every tick that was taken is at least on disk.
 
+pub mod buffer;
+pub mod config;
 pub mod host;
 pub mod libvirt;
+pub mod metrics;
 pub mod sampler;
+pub mod uplink;
+
+pub use config::Config;
+
+use buffer::{Buffer, Recovery};
+use metrics::Metrics;
+use prometheus_client::registry::Registry;
+use sampler::{SINK_RECORDS, Sampler};
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uplink::Uplink;
+use vmscope_link::{Dialer, Identity, Role};
+use vmscope_model::{HostId, Record};
+use vmscope_service::{Health, Lifecycle, admin};
+
+/// Why the agent can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The certificate is that of another kind of program.
+    #[error("the certificate is for {role:?}, not for an agent")]
+    NotAgent {
+        /// What it says.
+        role: Role,
+    },
+    /// The identity can't be used to connect.
+    #[error("the agent's identity can't be used")]
+    Identity(#[source] vmscope_link::Error),
+    /// The buffer can't be opened.
+    #[error("the buffer can't be opened")]
+    Buffer(#[source] buffer::Error),
+    /// The admin endpoint can't be served.
+    #[error("the admin endpoint can't be served")]
+    Admin(#[source] admin::Error),
+}
+
+/// An agent at work.
+#[derive(Debug)]
+pub struct Agent {
+    /// Whose samples it takes.
+    pub host: HostId,
+    /// Where the admin endpoint listens, if it was asked for.
+    pub admin_address: Option<SocketAddr>,
+    /// Its buffer.
+    pub buffer: Buffer,
+    /// What the buffer found at the start.
+    pub recovery: Recovery,
+}
+
+/// Starts the agent's tasks in `lifecycle`. `config.identity` is not read: the identity is given.
+///
+/// # Errors
+/// As [`Error`] says; nothing is left running then but tasks that end with `lifecycle`.
+pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) -> Result<Agent, Error> {
+    let Role::Agent(host) = *identity.role() else {
+        return Err(Error::NotAgent { role: identity.role().clone() });
+    };
+    let dialer = Dialer::new(identity).map_err(Error::Identity)?;
+    let (folder, limits) = (config.buffer_dir(), config.buffer.clone());
+    let opened = tokio::task::spawn_blocking(move || Buffer::open(&folder, &limits)).await;
+    let (buffer, recovery) = opened.unwrap_or(Err(buffer::Error::Closed)).map_err(Error::Buffer)?;
+    let mut registry = Registry::default();
+    let (metrics, health) = (Metrics::register(&mut registry), Health::new());
+    metrics.recovered(&recovery);
+    let check = health.check("uplink");
+    let admin_address = match config.admin_address {
+        Some(address) => {
+            Some(admin::serve(lifecycle, address, registry, health).await.map_err(Error::Admin)?)
+        }
+        None => None,
+    };
+    tracing::info!(%host, buffer.epoch = buffer.epoch(), buffer.records = recovery.records, "agent starts");
+
+    let (sink, records) = mpsc::channel(SINK_RECORDS);
+    let finished = CancellationToken::new();
+    let collectors = config.collectors.clone();
+    let uplink = Uplink { host, collectors, dialer, buffer: buffer.clone(), metrics: metrics.clone(), check };
+    lifecycle.spawn("sampler", Sampler::new(config.sampler.clone()).run(sink, lifecycle.stopping()));
+    lifecycle.spawn("recorder", keep(records, buffer.clone(), metrics, finished.clone()));
+    lifecycle.spawn("uplink", deliver(uplink, finished));
+    Ok(Agent { host, admin_address, buffer, recovery })
+}
+
+/// Hands every record to the buffer, until the sampler has ended.
+async fn keep(
+    mut records: mpsc::Receiver<Record>,
+    buffer: Buffer,
+    metrics: Metrics,
+    finished: CancellationToken,
+) -> Result<(), buffer::Error> {
+    // However this ends, the uplink must not wait for more.
+    let _finished = finished.drop_guard();
+    let status = buffer.status();
+    while let Some(record) = records.recv().await {
+        match buffer.append(record).await {
+            Ok(_) => metrics.taken(&status.borrow(), now_us()),
+            Err(error @ buffer::Error::Encode(_)) => {
+                tracing::error!(error = %error, "a tick is lost: it does not fit the format");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn deliver(uplink: Uplink, finished: CancellationToken) {
+    let buffer = uplink.buffer.clone();
+    uplink.run(finished).await;
+    buffer.close().await;
+}
+
+/// Now, in microseconds since the Unix epoch.
+pub(crate) fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,159 @@
+//! What the agent says about itself at `/metrics`.
+
+use crate::buffer::{Recovery, Status};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use vmscope_model::Cause;
+
+/// Counters and gauges; clones are the same ones.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    pub(crate) frames_sent: Counter,
+    pub(crate) ticks_sent: Counter,
+    pub(crate) bytes_sent: Counter,
+    pub(crate) ticks_acknowledged: Counter,
+    pub(crate) sessions: Counter,
+    pub(crate) failures: Counter,
+    pub(crate) refusals: Counter,
+    pub(crate) connected: Gauge,
+    ticks_taken: Counter,
+    buffer_bytes: Gauge,
+    buffer_disk_bytes: Gauge,
+    buffer_records: Gauge,
+    buffer_memory_records: Gauge,
+    lag: Gauge,
+    lost: Family<LossLabels, Gauge>,
+    recovered: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LossLabels {
+    cause: &'static str,
+}
+
+impl Metrics {
+    /// Makes the metrics known to `registry`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let agent = registry.sub_registry_with_prefix("vmscope_agent");
+        let uplink = agent.sub_registry_with_prefix("uplink");
+        uplink.register(
+            "frames_sent",
+            "Frames sent, repetitions included",
+            metrics.frames_sent.clone(),
+        );
+        uplink.register(
+            "ticks_sent",
+            "Ticks sent, repetitions included",
+            metrics.ticks_sent.clone(),
+        );
+        uplink.register_with_unit(
+            "sent",
+            "Bytes of frames sent",
+            Unit::Bytes,
+            metrics.bytes_sent.clone(),
+        );
+        uplink.register(
+            "ticks_acknowledged",
+            "Ticks committed by a collector",
+            metrics.ticks_acknowledged.clone(),
+        );
+        uplink.register(
+            "sessions",
+            "Sessions that a collector has welcomed",
+            metrics.sessions.clone(),
+        );
+        uplink.register(
+            "failures",
+            "Sessions and attempts that failed",
+            metrics.failures.clone(),
+        );
+        uplink.register(
+            "refusals",
+            "Sessions that a collector has refused",
+            metrics.refusals.clone(),
+        );
+        uplink.register(
+            "connected",
+            "1 while a collector takes samples",
+            metrics.connected.clone(),
+        );
+        uplink.register_with_unit(
+            "lag",
+            "Age of the oldest undelivered tick",
+            Unit::Seconds,
+            metrics.lag.clone(),
+        );
+        let buffer = agent.sub_registry_with_prefix("buffer");
+        buffer.register(
+            "ticks_taken",
+            "Ticks handed to the buffer",
+            metrics.ticks_taken.clone(),
+        );
+        buffer.register_with_unit(
+            "live",
+            "Bytes of undelivered ticks on disk",
+            Unit::Bytes,
+            metrics.buffer_bytes.clone(),
+        );
+        buffer.register_with_unit(
+            "disk",
+            "Bytes of the store's files",
+            Unit::Bytes,
+            metrics.buffer_disk_bytes.clone(),
+        );
+        buffer.register("records", "Undelivered ticks", metrics.buffer_records.clone());
+        buffer.register(
+            "memory_records",
+            "Undelivered ticks in memory only",
+            metrics.buffer_memory_records.clone(),
+        );
+        buffer.register(
+            "lost_records",
+            "Ticks lost in this run, by cause",
+            metrics.lost.clone(),
+        );
+        buffer.register(
+            "recovered_records",
+            "Ticks found at the start",
+            metrics.recovered.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn recovered(&self, recovery: &Recovery) {
+        self.recovered.set(number(recovery.records));
+    }
+
+    /// A tick was taken, at `now_us`.
+    pub(crate) fn taken(&self, status: &Status, now_us: i64) {
+        self.ticks_taken.inc();
+        self.buffer_bytes.set(number(status.bytes));
+        self.buffer_disk_bytes.set(number(status.disk_bytes));
+        self.buffer_records.set(number(status.records));
+        self.buffer_memory_records.set(number(status.in_memory));
+        self.lag.set(
+            status
+                .oldest_us
+                .map_or(0, |oldest_us| now_us.saturating_sub(oldest_us).max(0) / 1_000_000),
+        );
+        let lost = [
+            (Cause::EvictedBySize, status.lost.evicted_by_size),
+            (Cause::EvictedByAge, status.lost.evicted_by_age),
+            (Cause::Corruption, status.lost.corruption),
+            (Cause::BufferFull, status.lost.buffer_full),
+        ];
+        for (cause, records) in lost {
+            self.lost
+                .get_or_create(&LossLabels { cause: cause.name() })
+                .set(number(records));
+        }
+    }
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
