@@ -1,1 +1,37 @@
-//! To be written.
+//! The only SQL of vmscope: schema, ingest, retention and the queries behind the API.
+//!
+//! Runs on PostgreSQL 14 or later; where the TimescaleDB extension can be created the sample tables become hypertables,
+//! else declarative partitions by day ([`Flavor`]). Which of the two is decided once, when the sample tables are made.
+//!
+//! Invariants: a tick's rows and its progress mark commit together ([`ingest`]), so a tick is stored exactly once
+//! whatever dies. Sample columns follow the catalogue of `vmscope-model` by name. A schema newer than this build is
+//! refused ([`Error::NewerSchema`]).
+//!
+//! Failure: every function returns [`Error`]; [`Error::is_transient`] says whether the same call may succeed later.
+
+mod error;
+mod instant;
+mod page;
+mod pool;
+
+pub mod device;
+pub mod entity;
+pub mod gap;
+pub mod host;
+pub mod ingest;
+pub mod overview;
+pub mod progress;
+pub mod retention;
+pub mod schema;
+pub mod series;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod vm;
+
+pub use error::Error;
+pub use page::{Order, Page, Paging};
+pub use pool::Store;
+pub use schema::Flavor;
+
+/// A host or VM counts as reporting while its last sample is not older than this.
+pub const REPORTING_S: i64 = 15;

@@ -1,0 +1,172 @@
+//! Hosts, as lists and pages show them.
+
+use crate::{Error, Order, Page, Paging, REPORTING_S, Store, page};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use vmscope_model::HostId;
+
+/// A host. Facts that its agent could not read are empty or 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its UUID.
+    pub id: HostId,
+    /// Its database id.
+    pub host_id: i32,
+    /// Host name; the UUID until the agent has told it.
+    pub name: String,
+    /// Operating system with version.
+    pub os: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Processor model.
+    pub cpu_model: String,
+    /// Logical processors.
+    pub cpu_count: i32,
+    /// Memory, in bytes.
+    pub memory_bytes: i64,
+    /// Hypervisor with version; empty when the agent reports the host alone.
+    pub hypervisor: String,
+    /// Version of the agent.
+    pub agent_version: String,
+    /// When the host started.
+    pub boot_at: Option<Timestamp>,
+    /// When its agent first spoke to a collector.
+    pub first_seen_at: Timestamp,
+    /// When its newest stored sample was taken.
+    pub last_sample_at: Option<Timestamp>,
+    /// That was in the last [`REPORTING_S`].
+    pub reporting: bool,
+    /// Its reporting VMs by state: (libvirt code, how many).
+    pub vms_by_state: Vec<(i16, i64)>,
+}
+
+/// By what hosts are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sort {
+    /// Name.
+    #[default]
+    Name,
+    /// Time of the last sample.
+    LastSampleAt,
+}
+
+/// Which hosts, in which order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Part of the name in any case, or the beginning of the UUID; empty for all.
+    pub search: String,
+    /// Order.
+    pub order: Order<Sort>,
+    /// Page.
+    pub paging: Paging,
+}
+
+/// A host with its newest sample's time.
+const HOST: &str = "
+SELECT h.id, h.uuid, h.name, h.os, h.kernel, h.cpu_model, h.cpu_count, h.memory_bytes, h.hypervisor, h.agent_version,
+    h.boot_at, h.first_seen_at, p.last_sample_at,
+    coalesce(p.last_sample_at >= now() - make_interval(secs => $1::int8::float8), false) AS reporting
+FROM host h
+LEFT JOIN LATERAL (
+    SELECT max(last_tick_at) AS last_sample_at FROM ingest_progress WHERE host_id = h.id
+) p ON true";
+
+/// Hosts, a page at a time.
+///
+/// # Errors
+/// The database's failures.
+pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Host>, Error> {
+    const COUNT_HOSTS: &str = "\
+-- count_hosts
+SELECT count(*) FROM host h WHERE h.name ILIKE $1 OR h.uuid::text LIKE $2";
+    let column = match filter.order.by {
+        Sort::Name => "h.name",
+        Sort::LastSampleAt => "p.last_sample_at",
+    };
+    let order = filter.order.clause(column, "h.id");
+    let statement = format!(
+        "-- list_hosts{HOST}\nWHERE h.name ILIKE $2 OR h.uuid::text LIKE $3\n{order} LIMIT $4 OFFSET $5"
+    );
+    let (name, uuid) = page::patterns(&filter.search);
+    let client = store.get().await?;
+    let total = client
+        .query_one(COUNT_HOSTS, &[&name, &uuid])
+        .await
+        .map_err(Error::statement("count_hosts"))?;
+    let rows = client
+        .query(
+            &statement,
+            &[
+                &REPORTING_S,
+                &name,
+                &uuid,
+                &filter.paging.limit(),
+                &filter.paging.offset(),
+            ],
+        )
+        .await
+        .map_err(Error::statement("list_hosts"))?;
+    drop(client);
+    Ok(Page {
+        items: with_states(store, &rows).await?,
+        total: total.get(0),
+    })
+}
+
+/// One host.
+///
+/// # Errors
+/// The database's failures.
+pub async fn get(store: &Store, id: HostId) -> Result<Option<Host>, Error> {
+    let statement = format!("-- get_host{HOST}\nWHERE h.uuid = $2");
+    let client = store.get().await?;
+    let rows = client
+        .query(&statement, &[&REPORTING_S, &id.0])
+        .await
+        .map_err(Error::statement("get_host"))?;
+    drop(client);
+    Ok(with_states(store, &rows).await?.pop())
+}
+
+async fn with_states(store: &Store, rows: &[Row]) -> Result<Vec<Host>, Error> {
+    const HOST_STATES: &str = "\
+-- host_states
+SELECT host_id, state, count(*) FROM vm
+WHERE host_id = ANY ($1) AND state IS NOT NULL
+  AND last_seen_at >= now() - make_interval(secs => $2::int8::float8)
+GROUP BY host_id, state ORDER BY state";
+    let mut hosts: Vec<Host> = rows.iter().map(host).collect();
+    let ids: Vec<i32> = hosts.iter().map(|host| host.host_id).collect();
+    let client = store.get().await?;
+    let states = client
+        .query(HOST_STATES, &[&ids, &REPORTING_S])
+        .await
+        .map_err(Error::statement("host_states"))?;
+    for row in &states {
+        let host_id: i32 = row.get(0);
+        if let Some(host) = hosts.iter_mut().find(|host| host.host_id == host_id) {
+            host.vms_by_state.push((row.get(1), row.get(2)));
+        }
+    }
+    Ok(hosts)
+}
+
+fn host(row: &Row) -> Host {
+    Host {
+        host_id: row.get("id"),
+        id: HostId(row.get("uuid")),
+        name: row.get("name"),
+        os: row.get("os"),
+        kernel: row.get("kernel"),
+        cpu_model: row.get("cpu_model"),
+        cpu_count: row.get("cpu_count"),
+        memory_bytes: row.get("memory_bytes"),
+        hypervisor: row.get("hypervisor"),
+        agent_version: row.get("agent_version"),
+        boot_at: row.get("boot_at"),
+        first_seen_at: row.get("first_seen_at"),
+        last_sample_at: row.get("last_sample_at"),
+        reporting: row.get("reporting"),
+        vms_by_state: Vec::new(),
+    }
+}

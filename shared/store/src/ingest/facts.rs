@@ -1,0 +1,97 @@
+//! Facts of the ticks, into the rows of their hosts and VMs.
+
+use crate::{Error, instant};
+use std::collections::{BTreeMap, HashMap};
+use tokio_postgres::Transaction;
+use vmscope_model::{Fact, HostFacts, Tick, VmId};
+
+/// Writes the facts of `ticks`, the last of each host and VM; `vm_ids` must hold every VM that they name.
+pub(super) async fn write(
+    transaction: &Transaction<'_>,
+    ticks: &[(i32, &Tick)],
+    vm_ids: &HashMap<VmId, i32>,
+) -> Result<(), Error> {
+    // Sorted: rows are locked in one order.
+    let (mut hosts, mut names) = (BTreeMap::new(), BTreeMap::new());
+    for (host_id, tick) in ticks {
+        for fact in &tick.facts {
+            match fact {
+                Fact::Host(facts) => {
+                    hosts.insert(*host_id, facts);
+                }
+                Fact::Vm(facts) => {
+                    let id = vm_ids.get(&facts.vm).ok_or(Error::Missing {
+                        operation: "write_vm_facts",
+                    })?;
+                    names.insert(*id, text(&facts.name));
+                }
+            }
+        }
+    }
+    for (host_id, facts) in hosts {
+        write_host(transaction, host_id, facts).await?;
+    }
+    write_vms(transaction, names).await
+}
+
+/// Text as PostgreSQL can hold it: without NUL.
+fn text(text: &str) -> String {
+    text.replace('\0', "")
+}
+
+async fn write_host(transaction: &Transaction<'_>, host_id: i32, facts: &HostFacts) -> Result<(), Error> {
+    const WRITE_HOST_FACTS: &str = "\
+-- write_host_facts
+UPDATE host SET name = coalesce(nullif($2, ''), name), os = $3, kernel = $4, cpu_model = $5, cpu_count = $6,
+    memory_bytes = $7, hypervisor = $8, agent_version = $9, boot_at = $10
+WHERE id = $1";
+    let range = |what, number: u64| Error::Range {
+        what,
+        number: number.into(),
+    };
+    let cpu_count = i32::try_from(facts.cpu_count).map_err(|_| range("cpu_count", facts.cpu_count.into()))?;
+    let memory_bytes =
+        i64::try_from(facts.memory_bytes).map_err(|_| range("memory_bytes", facts.memory_bytes))?;
+    // 0 means that the agent could not read it.
+    let boot_at = (facts.boot_time_us != 0)
+        .then(|| instant::timestamp(facts.boot_time_us))
+        .transpose()?;
+    let (name, os, kernel) = (text(&facts.name), text(&facts.os), text(&facts.kernel));
+    let (cpu_model, hypervisor) = (text(&facts.cpu_model), text(&facts.hypervisor));
+    let agent_version = text(&facts.agent_version);
+    transaction
+        .execute(
+            WRITE_HOST_FACTS,
+            &[
+                &host_id,
+                &name,
+                &os,
+                &kernel,
+                &cpu_model,
+                &cpu_count,
+                &memory_bytes,
+                &hypervisor,
+                &agent_version,
+                &boot_at,
+            ],
+        )
+        .await
+        .map_err(Error::statement("write_host_facts"))?;
+    Ok(())
+}
+
+async fn write_vms(transaction: &Transaction<'_>, names: BTreeMap<i32, String>) -> Result<(), Error> {
+    const WRITE_VM_FACTS: &str = "\
+-- write_vm_facts
+UPDATE vm SET name = f.name FROM unnest($1::int4[], $2::text[]) AS f (id, name)
+WHERE vm.id = f.id AND f.name <> '' AND vm.name <> f.name";
+    if names.is_empty() {
+        return Ok(());
+    }
+    let (ids, names): (Vec<i32>, Vec<String>) = names.into_iter().unzip();
+    transaction
+        .execute(WRITE_VM_FACTS, &[&ids, &names])
+        .await
+        .map_err(Error::statement("write_vm_facts"))?;
+    Ok(())
+}
