@@ -1,1 +1,99 @@
-//! To be written.
+//! The collector: takes samples from agents, commits them, acknowledges them, and feeds them live to web servers.
+//!
+//! [`start`] binds both addresses at once and returns; the database may be away and is waited for. The parts:
+//! `ingest` (sessions, budget, writers), `feed` (live samples past the database), `upkeep` (partitions, retention).
+//!
+//! Invariants: what is acknowledged is committed; what is committed is committed once; memory is bounded whoever sends
+//! and however slow the database is.
+
+pub mod cli;
+pub mod config;
+mod database;
+mod feed;
+mod ingest;
+mod metrics;
+mod upkeep;
+
+pub use config::Config;
+
+use database::{Availability, Database, Failure};
+use ingest::Centre;
+use metrics::Metrics;
+use prometheus_client::registry::Registry;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use vmscope_link::{Identity, Limits, Listener};
+use vmscope_service::{Health, Lifecycle, admin};
+
+/// Why a collector could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address for sessions can't be used.
+    #[error("sessions can't be listened for")]
+    Listen(#[source] vmscope_link::Error),
+    /// The admin endpoint can't be served.
+    #[error("admin endpoint can't be served")]
+    Admin(#[source] admin::Error),
+    /// The database refuses to be used.
+    #[error("database can't be used")]
+    Database(#[source] vmscope_store::Error),
+}
+
+/// A collector that runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Collector {
+    /// Where agents and web servers reach it (UDP).
+    pub address: SocketAddr,
+    /// Where its admin endpoint listens (TCP).
+    pub admin: SocketAddr,
+}
+
+/// Starts a collector that lives as long as `lifecycle`; `identity` is what the caller loaded from `config.identity`.
+///
+/// Returns when both addresses are bound. The database is opened in the background: until it answers, sessions wait and
+/// `/readyz` says so. A database that answers and can't be used (a newer schema, a wrong password) stops the lifecycle.
+///
+/// # Errors
+/// When an address can't be bound.
+pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) -> Result<Collector, Error> {
+    let mut registry = Registry::default();
+    let metrics = Metrics::new(&mut registry);
+    let health = Health::new();
+    let availability = Availability::new(health.check("database"), metrics.clone(), lifecycle.stopping());
+    let listener = Listener::bind(config.listen, identity, Limits::default()).map_err(Error::Listen)?;
+    let address = listener.local_addr().map_err(Error::Listen)?;
+    let admin = admin::serve(lifecycle, config.admin, registry, health)
+        .await
+        .map_err(Error::Admin)?;
+    tracing::info!(collector.address = %address, "collector listens");
+    lifecycle.spawn(
+        "ingest",
+        ingest(
+            config.database.clone(),
+            listener,
+            availability,
+            metrics,
+            lifecycle.clone(),
+        ),
+    );
+    Ok(Collector { address, admin })
+}
+
+/// Opens the database, then takes sessions until the stop.
+async fn ingest(
+    config: config::Database,
+    listener: Listener,
+    availability: Availability,
+    metrics: Metrics,
+    lifecycle: Lifecycle,
+) -> Result<(), Error> {
+    let database = match Database::open(config.url.clone(), availability).await {
+        Ok(database) => Arc::new(database),
+        Err(Failure::Stopping) => return Ok(()),
+        Err(Failure::Refused(error)) => return Err(Error::Database(error)),
+    };
+    upkeep::spawn(&lifecycle, &database, config.retention_days);
+    let centre = Centre::start(database, &config, &metrics, &lifecycle);
+    ingest::accept(listener, centre, lifecycle).await;
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! The collector's configuration file.
+
+use serde::Deserialize;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
+use vmscope_link::IdentityFiles;
+use vmscope_service::{Secret, telemetry};
+
+/// Everything that can be configured; `packaging/config/collector.toml` documents each key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// UDP address that agents and web servers dial.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// TCP address of the admin endpoint; keep it on loopback.
+    #[serde(default = "default_admin")]
+    pub admin: SocketAddr,
+    /// Who this collector is.
+    pub identity: IdentityFiles,
+    /// Where samples go.
+    pub database: Database,
+    /// What is logged.
+    #[serde(default)]
+    pub telemetry: telemetry::Config,
+}
+
+/// The database and how it is used.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// `postgres://user:password@host/name`.
+    pub url: Secret<String>,
+    /// Connections that write samples.
+    #[serde(default = "default_writers")]
+    pub writers: NonZeroU16,
+    /// Sample rows that may be decoded and not yet committed; beyond that, sessions stop reading.
+    #[serde(default = "default_rows_in_flight")]
+    pub rows_in_flight: NonZeroU32,
+    /// Days that raw samples are kept.
+    #[serde(default = "default_retention_days")]
+    pub retention_days: NonZeroU32,
+}
+
+impl Database {
+    /// The database at `url`, everything else at its default.
+    pub const fn new(url: Secret<String>) -> Self {
+        Self {
+            url,
+            writers: default_writers(),
+            rows_in_flight: default_rows_in_flight(),
+            retention_days: default_retention_days(),
+        }
+    }
+}
+
+const fn default_listen() -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8785)
+}
+
+const fn default_admin() -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8786)
+}
+
+const fn default_writers() -> NonZeroU16 {
+    NonZeroU16::MIN.saturating_add(1)
+}
+
+/// Some 100 MB of VM rows.
+const fn default_rows_in_flight() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(249_999)
+}
+
+const fn default_retention_days() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(13)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const DOCUMENTED: &str = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../packaging/config/collector.toml"
+    ));
+
+    fn parse(text: &str) -> Result<Config, vmscope_service::config::Error> {
+        vmscope_service::config::parse(text, Path::new("collector.toml"))
+    }
+
+    /// What the documentation gives as defaults, all switched on, says the same as leaving them out.
+    #[test]
+    fn the_documented_file_states_the_defaults() {
+        let documented = parse(DOCUMENTED).expect("the documented file");
+        let all: String = DOCUMENTED
+            .lines()
+            .map(|line| {
+                line.strip_prefix('#')
+                    .filter(|rest| !rest.starts_with(' '))
+                    .unwrap_or(line)
+            })
+            .fold(String::new(), |text, line| text + line + "\n");
+        assert_ne!(all, DOCUMENTED);
+        assert_eq!(
+            format!("{:?}", parse(&all).expect("every key")),
+            format!("{documented:?}")
+        );
+        assert_eq!(documented.database.retention_days.get(), 14);
+        assert_eq!(documented.database.rows_in_flight.get(), 250_000);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_its_name() {
+        let error = parse(&format!("listne = \"[::]:1\"\n{DOCUMENTED}")).expect_err("a typing error");
+        assert!(error.to_string().contains("listne"), "{error}");
+    }
+
+    #[test]
+    fn the_password_stays_out_of_debug_output() {
+        let documented = parse(DOCUMENTED).expect("the documented file");
+        assert!(!format!("{documented:?}").contains("postgres://"));
+    }
+}

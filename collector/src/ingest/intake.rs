@@ -1,0 +1,174 @@
+//! What one agent session does with a frame: decode, check, translate to database ids.
+
+use super::Centre;
+use super::session::{End, Refusal};
+use super::writer::{Job, Outcome, Ticket};
+use crate::database::Failure;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tokio::sync::oneshot;
+use vmscope_model::wire::{Columns, Frame, FrameDecoder};
+use vmscope_model::{HostId, Position, Tick};
+use vmscope_store::ingest::HostBatch;
+
+/// The first moment after the year 9999, in microseconds since the Unix epoch.
+const LAST_TIME_US: i64 = 253_402_300_800_000_000;
+
+/// The state of one agent session's incoming side.
+#[derive(Debug)]
+pub(super) struct Intake<'a> {
+    centre: &'a Centre,
+    host: HostId,
+    host_id: i32,
+    session: u64,
+    decoder: FrameDecoder,
+    /// Database ids of the decoder's entities, by number.
+    ids: Vec<u32>,
+    /// Position of the last tick taken.
+    last: Option<Position>,
+    poisoned: Arc<AtomicBool>,
+}
+
+impl<'a> Intake<'a> {
+    pub(super) fn new(
+        centre: &'a Centre,
+        host: HostId,
+        host_id: i32,
+        session: u64,
+        columns: &[Columns],
+    ) -> Result<Self, End> {
+        let decoder = FrameDecoder::new(columns).map_err(Refusal::BadColumns)?;
+        Ok(Self {
+            centre,
+            host,
+            host_id,
+            session,
+            decoder,
+            ids: Vec::new(),
+            last: None,
+            poisoned: Arc::default(),
+        })
+    }
+
+    /// Makes a frame ready for its writer: the job, the position it leads up to, and where its outcome arrives.
+    ///
+    /// Waits while the budget of rows is used up.
+    pub(super) async fn take(
+        &mut self,
+        frame: &Frame,
+    ) -> Result<Option<(Job, Position, oneshot::Receiver<Outcome>)>, End> {
+        if frame.host != self.host {
+            return Err(Refusal::HostMismatch {
+                certificate: self.host,
+                frame: frame.host,
+            }
+            .into());
+        }
+        let metrics = &self.centre.metrics;
+        metrics.frame_bytes.inc_by(frame.body.len() as u64);
+        let mut ticks = self.decoder.decode(frame).map_err(Refusal::BadFrame)?;
+        metrics.frames.inc();
+        let Some(position) = self.check_order(&ticks)? else {
+            return Ok(None);
+        };
+        let rows = ticks.iter().map(|(_, tick)| rows(tick)).sum();
+        // The semaphore is never closed, but a stop is what its error would mean.
+        let admission = self.centre.writers.admit(rows).await.map_err(|_| End::Stopping)?;
+        self.centre
+            .hub
+            .publish(self.host, self.decoder.entities(), &ticks);
+        self.learn().await?;
+        for (_, tick) in &mut ticks {
+            self.translate(tick);
+        }
+        let ticks = ticks
+            .into_iter()
+            .map(|(position, tick)| (position.sequence, tick))
+            .collect();
+        let batch = HostBatch {
+            host_id: self.host_id,
+            epoch: position.epoch,
+            ticks,
+        };
+        let (outcome, arrives) = oneshot::channel();
+        let ticket = Ticket {
+            session: self.session,
+            poisoned: Arc::clone(&self.poisoned),
+            admission,
+            outcome,
+        };
+        Ok(Some((Job { batch, ticket }, position, arrives)))
+    }
+
+    /// Makes sure that the frame continues the session: one epoch, positions that only grow.
+    ///
+    /// The progress mark drops what is not above it, so a tick out of order would vanish in silence.
+    fn check_order(&mut self, ticks: &[(Position, Tick)]) -> Result<Option<Position>, End> {
+        let mut last = self.last;
+        for (position, tick) in ticks {
+            let storable = (1..=i64::MAX as u64).contains(&position.sequence)
+                && i64::try_from(position.epoch).is_ok()
+                && position.epoch == ticks[0].0.epoch;
+            if !storable || last.is_some_and(|last| *position <= last) {
+                return Err(Refusal::OutOfOrder {
+                    last,
+                    next: *position,
+                }
+                .into());
+            }
+            if !(0..LAST_TIME_US).contains(&tick.time_us) {
+                return Err(Refusal::BadTime {
+                    time_us: tick.time_us,
+                }
+                .into());
+            }
+            last = Some(*position);
+        }
+        self.last = last;
+        Ok(ticks.last().map(|(position, _)| *position))
+    }
+
+    /// Asks the database for the ids of entities that the session names for the first time.
+    async fn learn(&mut self) -> Result<(), End> {
+        let new = &self.decoder.entities()[self.ids.len()..];
+        if new.is_empty() {
+            return Ok(());
+        }
+        let Self { centre, host_id, .. } = *self;
+        let database = &centre.database;
+        let ids = database
+            .availability
+            .insist(|| vmscope_store::entity::resolve(&database.store, host_id, new))
+            .await
+            .map_err(End::from_failure)?;
+        self.ids.extend(ids.into_iter().map(i32::cast_unsigned));
+        Ok(())
+    }
+
+    fn translate(&self, tick: &mut Tick) {
+        for number in tick.tables.iter_mut().flat_map(|table| &mut table.entities) {
+            // The decoder gives only numbers of its dictionary, and `learn` has put all of that into `ids`.
+            *number = self.ids[*number as usize];
+        }
+    }
+}
+
+impl End {
+    /// What a failed database call means for a session.
+    pub(super) fn from_failure(failure: Failure) -> Self {
+        match failure {
+            Failure::Stopping => Self::Stopping,
+            Failure::Refused(error) => Refusal::BadData(Some(error)).into(),
+        }
+    }
+}
+
+/// What a tick weighs in the budget.
+fn rows(tick: &Tick) -> usize {
+    tick.tables
+        .iter()
+        .map(|table| table.entities.len())
+        .sum::<usize>()
+        + tick.facts.len()
+        + tick.gaps.len()
+}

@@ -1,0 +1,141 @@
+//! What the collector counts about itself, for Prometheus.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use vmscope_link::Cause;
+
+/// A label set of one label.
+type Label = [(&'static str, &'static str); 1];
+
+/// The collector's own figures. Cloning shares them.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    refused: Family<Label, Counter>,
+    sessions: Family<Label, Gauge>,
+    /// Frames received from agents and decoded.
+    pub(crate) frames: Counter,
+    /// Bytes of those frames' bodies, as received.
+    pub(crate) frame_bytes: Counter,
+    /// Sample rows committed.
+    pub(crate) rows: Counter,
+    /// Ticks committed.
+    pub(crate) ticks: Counter,
+    /// Ticks received again after a reconnect and found committed already.
+    pub(crate) duplicates: Counter,
+    /// Transactions committed.
+    pub(crate) commits: Counter,
+    /// Commits and look-ups that failed and were tried again.
+    pub(crate) database_retries: Counter,
+    /// Seconds a commit took.
+    pub(crate) commit_seconds: Histogram,
+    /// Frames queued for the writers.
+    pub(crate) queue: Gauge,
+    /// Sample rows decoded and not yet committed.
+    pub(crate) rows_in_flight: Gauge,
+    /// Ticks sent to subscribers of the live feed.
+    pub(crate) feed_ticks: Counter,
+    /// Ticks that slow subscribers of the live feed missed.
+    pub(crate) feed_dropped: Counter,
+}
+
+impl Metrics {
+    /// Registers every figure with `registry`.
+    pub(crate) fn new(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            refused: Family::default(),
+            sessions: Family::default(),
+            frames: Counter::default(),
+            frame_bytes: Counter::default(),
+            rows: Counter::default(),
+            ticks: Counter::default(),
+            duplicates: Counter::default(),
+            commits: Counter::default(),
+            database_retries: Counter::default(),
+            // 1 ms to 16 s.
+            commit_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+            queue: Gauge::default(),
+            rows_in_flight: Gauge::default(),
+            feed_ticks: Counter::default(),
+            feed_dropped: Counter::default(),
+        };
+        for cause in Cause::ALL {
+            metrics.refused.get_or_create(&[("cause", cause.name())]);
+        }
+        metrics.register(registry.sub_registry_with_prefix("vmscope_collector"));
+        metrics
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "refused",
+            "Connections and sessions refused or broken off, by cause",
+            self.refused.clone(),
+        );
+        registry.register("sessions", "Open sessions, by role", self.sessions.clone());
+        registry.register("frames", "Frames received from agents", self.frames.clone());
+        registry.register(
+            "frame_bytes",
+            "Bytes of frames received from agents",
+            self.frame_bytes.clone(),
+        );
+        registry.register("rows", "Sample rows committed", self.rows.clone());
+        registry.register("ticks", "Ticks committed", self.ticks.clone());
+        registry.register(
+            "duplicates",
+            "Ticks received again and already committed",
+            self.duplicates.clone(),
+        );
+        registry.register("commits", "Transactions committed", self.commits.clone());
+        registry.register(
+            "database_retries",
+            "Database calls that failed and were tried again",
+            self.database_retries.clone(),
+        );
+        registry.register(
+            "commit_seconds",
+            "Seconds a commit took",
+            self.commit_seconds.clone(),
+        );
+        registry.register("queue", "Frames queued for the writers", self.queue.clone());
+        registry.register(
+            "rows_in_flight",
+            "Sample rows decoded and not yet committed",
+            self.rows_in_flight.clone(),
+        );
+        registry.register(
+            "feed_ticks",
+            "Ticks sent to subscribers of the live feed",
+            self.feed_ticks.clone(),
+        );
+        registry.register(
+            "feed_dropped_ticks",
+            "Ticks that slow subscribers of the live feed missed",
+            self.feed_dropped.clone(),
+        );
+    }
+
+    /// Counts a refusal.
+    pub(crate) fn refuse(&self, cause: &'static str) {
+        self.refused.get_or_create(&[("cause", cause)]).inc();
+    }
+
+    /// Counts an open session of `role` until the answer is dropped.
+    pub(crate) fn session(&self, role: &'static str) -> OpenSession {
+        let sessions = self.sessions.get_or_create_owned(&[("role", role)]);
+        sessions.inc();
+        OpenSession(sessions)
+    }
+}
+
+/// A session that is counted as open while this lives.
+#[derive(Debug)]
+pub(crate) struct OpenSession(Gauge);
+
+impl Drop for OpenSession {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
