@@ -4,7 +4,14 @@
 //! (wrapping, so every value can be written). What a reader claims is checked against the limits below before anything
 //! is allocated for it.
 
+use crate::{Kind, catalogue};
+
+mod columns;
+pub(crate) mod cursor;
+pub(crate) mod history;
 pub(crate) mod portable;
+pub(crate) mod squeeze;
+pub(crate) mod tick;
 
 /// The most columns that one kind may have in a session.
 pub const MAX_COLUMNS: usize = 256;
@@ -12,8 +19,14 @@ pub const MAX_COLUMNS: usize = 256;
 pub const MAX_ENTITIES: usize = 1 << 16;
 /// The most values (entities times columns, 8 bytes each) that one session may remember.
 pub const MAX_SESSION_CELLS: usize = 1 << 21;
-/// The most values (rows times columns, absent ones included, 8 bytes each) in one frame.
-pub const MAX_FRAME_CELLS: usize = 1 << 20;
+/// The most bytes of names that one session may remember.
+pub const MAX_SESSION_NAME_BYTES: usize = 4 << 20;
+/// The most ticks in one frame.
+pub const MAX_FRAME_TICKS: usize = 1 << 12;
+/// The most rows in one frame or record, all kinds together; the widest of this build takes less than 512 bytes.
+pub const MAX_FRAME_ROWS: usize = 1 << 15;
+/// The most facts and gaps in one frame or record.
+pub const MAX_FRAME_NOTES: usize = 1 << 14;
 /// The longest name or other text, in bytes.
 pub const MAX_NAME_BYTES: usize = 4096;
 
@@ -63,10 +76,12 @@ pub enum Error {
     /// bincode could not read.
     #[error("cannot deserialise")]
     Read(#[source] bincode::error::DecodeError),
-    /// zstd could not compress.
-    #[error("cannot compress")]
-    Compress(#[source] std::io::Error),
     /// zstd could not decompress.
     #[error("cannot decompress")]
     Decompress(#[source] std::io::Error),
+}
+
+/// The layout of this build's own columns.
+pub(crate) fn identity_layout() -> history::Layout {
+    Kind::ALL.map(|kind| (0..catalogue::metrics(kind).len()).map(Some).collect())
 }

@@ -10,7 +10,8 @@ mod frame;
 mod message;
 
 pub use crate::codec::{
-    Error, MAX_COLUMNS, MAX_ENTITIES, MAX_FRAME_CELLS, MAX_NAME_BYTES, MAX_SESSION_CELLS,
+    Error, MAX_COLUMNS, MAX_ENTITIES, MAX_FRAME_NOTES, MAX_FRAME_ROWS, MAX_FRAME_TICKS, MAX_NAME_BYTES,
+    MAX_SESSION_CELLS, MAX_SESSION_NAME_BYTES,
 };
 pub use frame::{FrameDecoder, FrameEncoder};
 pub use message::{Columns, Frame, Message};
