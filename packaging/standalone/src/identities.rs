@@ -3,7 +3,8 @@
 use anyhow::Context;
 use std::path::Path;
 use uuid::Uuid;
-use vmscope_link::{Authority, Identity, IdentityFiles, LEAF_DAYS, Role, Validity};
+use vmscope_link::authority::LEAF_DAYS;
+use vmscope_link::{Authority, Identity, IdentityFiles, Role, Validity};
 use vmscope_model::HostId;
 
 /// One part's certificate, and where it was written.

@@ -6,7 +6,8 @@ use anyhow::{Context, ensure};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use uuid::Uuid;
-use vmscope_link::{Authority, Dialer, LEAF_DAYS, Limits, Listener, Role, Session, Validity};
+use vmscope_link::authority::LEAF_DAYS;
+use vmscope_link::{Authority, Dialer, Limits, Listener, Role, Session, Validity};
 use vmscope_model::wire::{self, FrameDecoder, FrameEncoder, Message};
 use vmscope_model::{HostId, Position, Record};
 

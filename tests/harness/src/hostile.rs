@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
-use vmscope_link::{Authority, Issued, LEAF_DAYS, Role, Validity};
+use vmscope_link::authority::LEAF_DAYS;
+use vmscope_link::{Authority, Issued, Role, Validity};
 use vmscope_model::wire::{self, Frame, MAX_MESSAGE_BYTES, Message};
 use vmscope_model::{HostId, Position};
 

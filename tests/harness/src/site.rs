@@ -134,7 +134,7 @@ impl Site {
     pub fn start_agent(&self, options: &AgentOptions) -> anyhow::Result<Daemon> {
         let collectors: Vec<String> = options.collectors.iter().map(|a| format!("\"{a}\"")).collect();
         let text = format!(
-            "collectors = [{collectors}]\ndata_dir = \"{data}\"\nadmin = \"127.0.0.1:0\"\n{identity}\
+            "collectors = [{collectors}]\ndata_dir = \"{data}\"\n{identity}\
              [buffer]\naccount_path = \"{account}\"\n\
              [sampler]\nhost_interval_ms = {interval}\ncheap_interval_ms = {interval}\ndear_interval_ms = {dear}\n\
              dear_deadline_ms = {deadline}\nlibvirt_socket = \"{socket}\"\n",

@@ -1,0 +1,92 @@
+//! The three programs, configured for one machine and started in one lifecycle.
+
+use crate::cli::Options;
+use crate::identities::Identities;
+use anyhow::{Context, ensure};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use vmscope_service::{Lifecycle, Secret, telemetry};
+
+/// Everything inside listens on loopback, on ports that the system chooses.
+const INSIDE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Starts collector, web service and agent; returns where the dashboard is.
+///
+/// # Errors
+/// When a part can't start; the others end with `lifecycle`.
+pub(crate) async fn start(
+    options: &Options,
+    data_dir: &Path,
+    database_url: String,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<SocketAddr> {
+    ensure!(
+        options.listen.ip().is_loopback(),
+        "{} is no loopback address: vmscope has no access control yet",
+        options.listen
+    );
+    let identities = Identities::prepare(data_dir)?;
+    let collector = start_collector(&identities, &database_url, lifecycle).await.context("collector")?;
+    let web = start_web(options, &identities, database_url, collector, lifecycle).await.context("web service")?;
+    start_agent(options, data_dir, &identities, collector, lifecycle).await.context("agent")?;
+    Ok(web)
+}
+
+async fn start_collector(
+    identities: &Identities,
+    database_url: &str,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<SocketAddr> {
+    let config = vmscope_collector::Config {
+        listen: INSIDE,
+        admin: INSIDE,
+        identity: identities.collector.files.clone(),
+        database: vmscope_collector::config::Database::new(Secret::new(database_url.to_owned())),
+        telemetry: telemetry::Config::default(),
+    };
+    let collector = vmscope_collector::start(&config, &identities.collector.identity, lifecycle).await?;
+    Ok(collector.address)
+}
+
+async fn start_web(
+    options: &Options,
+    identities: &Identities,
+    database_url: String,
+    collector: SocketAddr,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<SocketAddr> {
+    let config = vmscope_web::Config {
+        listen: options.listen,
+        admin: INSIDE,
+        collectors: vec![collector.to_string()],
+        identity: identities.web.files.clone(),
+        database: vmscope_web::config::Database { url: Secret::new(database_url) },
+        telemetry: telemetry::Config::default(),
+    };
+    let web = vmscope_web::start(&config, &identities.web.identity, lifecycle).await?;
+    Ok(web.address)
+}
+
+async fn start_agent(
+    options: &Options,
+    data_dir: &Path,
+    identities: &Identities,
+    collector: SocketAddr,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<()> {
+    let config = vmscope_agent::Config {
+        collectors: vec![collector.to_string()],
+        identity: identities.agent.files.clone(),
+        data_dir: data_dir.join("agent"),
+        admin_address: None,
+        buffer: vmscope_agent::buffer::Config::default(),
+        sampler: vmscope_agent::sampler::Config {
+            libvirt_socket: options.libvirt_socket.clone(),
+            ..vmscope_agent::sampler::Config::default()
+        },
+        telemetry: telemetry::Config::default(),
+    };
+    config.validate()?;
+    vmscope_agent::start(&config, &identities.agent.identity, lifecycle).await?;
+    Ok(())
+}
