@@ -4,58 +4,6 @@
  */
 
 export interface paths {
-    "/api/v1/overview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: components["schemas"]["Overview"];
-                        };
-                    };
-                };
-                /** @description bad */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: null;
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/hosts": {
         parameters: {
             query?: never;
@@ -63,53 +11,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    page?: number;
-                    page_size?: number;
-                    q?: string;
-                    sort?: "name" | "-name" | "last_sample_at" | "-last_sample_at";
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: {
-                                items: components["schemas"]["Host"][];
-                                page: number;
-                                page_size: number;
-                                total: number;
-                            };
-                        };
-                    };
-                };
-                /** @description bad */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: null;
-                        };
-                    };
-                };
-            };
-        };
+        /** Hosts, a page at a time. */
+        get: operations["list_hosts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -125,45 +28,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: components["schemas"]["HostDetail"];
-                        };
-                    };
-                };
-                /** @description bad */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: null;
-                        };
-                    };
-                };
-            };
-        };
+        /** One host with its devices. */
+        get: operations["get_host"];
         put?: never;
         post?: never;
         delete?: never;
@@ -172,116 +38,20 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/vms": {
+    "/api/v1/live": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    page?: number;
-                    page_size?: number;
-                    q?: string;
-                    sort?: "name" | "-name" | "state" | "-state" | "host" | "-host" | "last_sample_at" | "-last_sample_at";
-                    state?: string;
-                    host?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: {
-                                items: components["schemas"]["Vm"][];
-                                page: number;
-                                page_size: number;
-                                total: number;
-                            };
-                        };
-                    };
-                };
-                /** @description bad */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: null;
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/vms/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: components["schemas"]["VmDetail"];
-                        };
-                    };
-                };
-                /** @description bad */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: null;
-                        };
-                    };
-                };
-            };
-        };
+        /**
+         * Live samples over a WebSocket.
+         * @description After the upgrade both sides send JSON text messages: see the schemas `ClientMessage` and `ServerMessage`. The server
+         *     pings every 20 s and drops a client that stays silent. A client that reads too slowly gets the latest values of each
+         *     entity, not all of them.
+         */
+        get: operations["open_live"];
         put?: never;
         post?: never;
         delete?: never;
@@ -297,43 +67,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: components["schemas"]["Metrics"];
-                        };
-                    };
-                };
-                /** @description bad */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: null;
-                        };
-                    };
-                };
-            };
+        /** Every metric, with its meaning in the caller's language (Accept-Language: en, zh-CN, ja-JP). */
+        get: operations["list_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /** Hosts, VMs and the live feed, counted. */
+        get: operations["get_overview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -349,50 +101,42 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query: {
-                    entity: string;
-                    metrics: string;
-                    from?: string;
-                    to?: string;
-                    step?: string;
-                    function?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: components["schemas"]["Series"];
-                        };
-                    };
-                };
-                /** @description bad */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            code: number;
-                            message: string;
-                            data: null;
-                        };
-                    };
-                };
-            };
+        /** Metrics of one entity over time. Counters come as rates per second; no value bridges a gap. */
+        get: operations["get_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /** Virtual machines, a page at a time. */
+        get: operations["list_vms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vms/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One virtual machine with its devices. */
+        get: operations["get_vm"];
         put?: never;
         post?: never;
         delete?: never;
@@ -405,104 +149,707 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Host: {
+        /** @description What a client may say. */
+        ClientMessage: {
+            /** @description `host:<uuid>` or `vm:<uuid>`. */
+            entities: string[];
+            /** @enum {string} */
+            type: "subscribe";
+        } | {
+            /** @description `host:<uuid>` or `vm:<uuid>`. */
+            entities: string[];
+            /** @enum {string} */
+            type: "unsubscribe";
+        } | {
+            /** @enum {string} */
+            type: "ping";
+        };
+        /** @description A device of a host or a VM: an entity of `/series` as `<kind>:<id>`. */
+        Device: {
+            /**
+             * @description Decimal number.
+             * @example 17
+             */
             id: string;
+            /** @description What it is. */
+            kind: components["schemas"]["DeviceKind"];
+            /**
+             * @description Its name within its owner; the number of a processor.
+             * @example vda
+             */
             name: string;
-            os: string;
-            kernel: string;
-            cpu_model: string;
-            cpu_count: number;
-            memory_bytes: number;
-            hypervisor: string;
+        };
+        /**
+         * @description Kinds of devices.
+         * @enum {string}
+         */
+        DeviceKind: "vcpu" | "disk" | "nic";
+        /** @description A successful answer. */
+        Envelope_HostDetail: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A host with its devices. */
+            data: components["schemas"]["Host"] & {
+                /** @description Its cores, block devices, file systems and network interfaces. */
+                devices: components["schemas"]["Device"][];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Metrics: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description The catalogue. */
+            data: {
+                /** @description Every metric of every kind, in catalogue order. */
+                items: components["schemas"]["MetricInfo"][];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Overview: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description How many of what, and whether live samples arrive. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When this was counted.
+                 */
+                as_of: string;
+                /** @description The live feed. */
+                feed: components["schemas"]["FeedState"];
+                /** @description Hosts. */
+                hosts: components["schemas"]["HostCounts"];
+                /** @description Virtual machines. */
+                vms: components["schemas"]["VmCounts"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Page_Host: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One page of a list. */
+            data: {
+                /** @description What is on this page. */
+                items: {
+                    /** @description Version of the agent. */
+                    agent_version: string;
+                    /**
+                     * Format: date-time
+                     * @description When the host started.
+                     */
+                    boot_at: string | null;
+                    /**
+                     * Format: int32
+                     * @description Logical processors.
+                     */
+                    cpu_count: number;
+                    /** @description Processor model. */
+                    cpu_model: string;
+                    /**
+                     * Format: date-time
+                     * @description When its agent first spoke to a collector.
+                     */
+                    first_seen_at: string;
+                    /** @description Hypervisor with version; empty when the agent reports the host alone. */
+                    hypervisor: string;
+                    /**
+                     * Format: uuid
+                     * @description UUID.
+                     */
+                    id: string;
+                    /** @description Kernel release. */
+                    kernel: string;
+                    /**
+                     * Format: date-time
+                     * @description When its last stored sample was taken.
+                     */
+                    last_sample_at: string | null;
+                    /**
+                     * Format: int64
+                     * @description Memory, in bytes.
+                     */
+                    memory_bytes: number;
+                    /** @description Host name. */
+                    name: string;
+                    /** @description Operating system with version. */
+                    os: string;
+                    /** @description True when that was in the last 15 s. */
+                    reporting: boolean;
+                    /**
+                     * @description Its VMs, counted by state name.
+                     * @example {
+                     *       "running": 3
+                     *     }
+                     */
+                    vms_by_state: {
+                        [key: string]: number;
+                    };
+                }[];
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a page.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items on all pages.
+                 */
+                total: number;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Page_Vm: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One page of a list. */
+            data: {
+                /** @description What is on this page. */
+                items: {
+                    /**
+                     * Format: date-time
+                     * @description When it was first seen.
+                     */
+                    first_seen_at: string;
+                    /** @description Where it runs. */
+                    host: components["schemas"]["HostReference"];
+                    /**
+                     * Format: uuid
+                     * @description UUID.
+                     */
+                    id: string;
+                    /**
+                     * Format: date-time
+                     * @description When its last stored sample was taken.
+                     */
+                    last_sample_at: string | null;
+                    /**
+                     * Format: int64
+                     * @description Most memory that it may use, in bytes.
+                     */
+                    memory_maximum_bytes: number | null;
+                    /**
+                     * Format: int64
+                     * @description Memory in use, in bytes, as seen by `memory_used_source`.
+                     */
+                    memory_used_bytes: number | null;
+                    /**
+                     * @description Who says how much memory is used: `balloon`, `guest_agent` or `rss`.
+                     * @example balloon
+                     */
+                    memory_used_source: string | null;
+                    /** @description Name of its domain. */
+                    name: string;
+                    /** @description True when it was sampled in the last 15 s. */
+                    reporting: boolean;
+                    /**
+                     * @description State name; null before the first sample.
+                     * @example running
+                     */
+                    state: string | null;
+                    /**
+                     * @description Why it is in that state.
+                     * @example booted
+                     */
+                    state_reason: string | null;
+                    /**
+                     * Format: int64
+                     * @description Virtual processors in use.
+                     */
+                    vcpus: number | null;
+                }[];
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a page.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items on all pages.
+                 */
+                total: number;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Series: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description The metrics of one entity over one range of time. */
+            data: {
+                /**
+                 * @description The entity, as asked for.
+                 * @example vm:5f0c6d0e-6a53-4c4b-9d7e-0d4c6a3b8f11
+                 */
+                entity: string;
+                /**
+                 * Format: date-time
+                 * @description Start of the range, inclusive.
+                 */
+                from: string;
+                /** @description Spans in the range for which samples are known to be missing. */
+                gaps: components["schemas"]["SeriesGap"][];
+                /** @description One per metric, in the order asked for. */
+                series: components["schemas"]["MetricSeries"][];
+                /**
+                 * Format: int32
+                 * @description Seconds a point; 0 when the points are the samples themselves.
+                 */
+                step_s: number;
+                /**
+                 * @description The storage tier that answered.
+                 * @example raw
+                 */
+                tier: string;
+                /** @description Times of the points, Unix milliseconds, rising; with a step, the start of each. */
+                times: number[];
+                /**
+                 * Format: date-time
+                 * @description End of the range, exclusive.
+                 */
+                to: string;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_VmDetail: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A VM with its devices. */
+            data: components["schemas"]["Vm"] & {
+                /** @description Its virtual processors, disks and network interfaces. */
+                devices: components["schemas"]["Device"][];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description Whether samples arrive from the collectors as they are taken. */
+        FeedState: {
+            /** @description True while at least one collector feeds this server. */
+            connected: boolean;
+        };
+        /** @description A hypervisor host. Facts that its agent could not read are empty or 0. */
+        Host: {
+            /** @description Version of the agent. */
             agent_version: string;
+            /**
+             * Format: date-time
+             * @description When the host started.
+             */
             boot_at: string | null;
+            /**
+             * Format: int32
+             * @description Logical processors.
+             */
+            cpu_count: number;
+            /** @description Processor model. */
+            cpu_model: string;
+            /**
+             * Format: date-time
+             * @description When its agent first spoke to a collector.
+             */
             first_seen_at: string;
+            /** @description Hypervisor with version; empty when the agent reports the host alone. */
+            hypervisor: string;
+            /**
+             * Format: uuid
+             * @description UUID.
+             */
+            id: string;
+            /** @description Kernel release. */
+            kernel: string;
+            /**
+             * Format: date-time
+             * @description When its last stored sample was taken.
+             */
             last_sample_at: string | null;
+            /**
+             * Format: int64
+             * @description Memory, in bytes.
+             */
+            memory_bytes: number;
+            /** @description Host name. */
+            name: string;
+            /** @description Operating system with version. */
+            os: string;
+            /** @description True when that was in the last 15 s. */
             reporting: boolean;
+            /**
+             * @description Its VMs, counted by state name.
+             * @example {
+             *       "running": 3
+             *     }
+             */
             vms_by_state: {
                 [key: string]: number;
             };
         };
-        Device: {
-            id: string;
-            /** @enum {string} */
-            kind: "vcpu" | "disk" | "nic";
-            name: string;
+        /** @description Hosts by whether they report. */
+        HostCounts: {
+            /**
+             * Format: int64
+             * @description Those with a sample in the last 15 s.
+             */
+            reporting: number;
+            /**
+             * Format: int64
+             * @description The others.
+             */
+            silent: number;
+            /**
+             * Format: int64
+             * @description All known hosts.
+             */
+            total: number;
         };
+        /** @description A host with its devices. */
         HostDetail: components["schemas"]["Host"] & {
+            /** @description Its cores, block devices, file systems and network interfaces. */
             devices: components["schemas"]["Device"][];
         };
-        Vm: {
+        /** @description The host of a VM. */
+        HostReference: {
+            /**
+             * Format: uuid
+             * @description UUID.
+             */
             id: string;
+            /** @description Host name. */
             name: string;
-            host: {
-                id: string;
-                name: string;
-            };
-            state: string | null;
-            state_reason: string | null;
-            reporting: boolean;
-            vcpus: number | null;
-            memory_maximum_bytes: number | null;
-            memory_used_bytes: number | null;
-            memory_used_source: string | null;
-            first_seen_at: string;
-            last_sample_at: string | null;
         };
-        VmDetail: components["schemas"]["Vm"] & {
-            devices: components["schemas"]["Device"][];
-        };
-        Overview: {
-            as_of: string;
-            hosts: {
-                total: number;
-                reporting: number;
-                silent: number;
-            };
-            vms: {
-                total: number;
-                by_state: {
-                    [key: string]: number;
-                };
-            };
-            feed: {
-                connected: boolean;
-            };
-        };
+        /** @description One metric of one kind of entity. */
         MetricInfo: {
-            kind: string;
-            name: string;
-            unit: string;
-            type: string;
+            /**
+             * @description Unit of the value in `/series` and `/live`: `bytes`, `bytes/s`, `1`, `1/s`, `s/s`, `s` or `state`.
+             * @example s/s
+             */
             api_unit: string;
+            /** @description What it means, in the caller's language. */
             help: string;
+            /**
+             * @description Kind of entity: `host`, `vm`, `vcpu`, `disk` or `nic`.
+             * @example vm
+             */
+            kind: string;
+            /**
+             * @description Name within the kind.
+             * @example cpu_time_ns
+             */
+            name: string;
+            /**
+             * @description Where it is read.
+             * @example libvirt cpu.time
+             */
             source: string;
+            /**
+             * @description Names of the states by code; only for states.
+             * @example {
+             *       "1": "running"
+             *     }
+             */
             states?: {
                 [key: string]: string;
             };
+            /**
+             * @description How it behaves: `gauge`, `counter` or `state`.
+             * @example counter
+             */
+            type: string;
+            /**
+             * @description Unit of the stored value: `bytes`, `count`, `ns`, `s` or `code`.
+             * @example ns
+             */
+            unit: string;
         };
+        /** @description The values of one metric. */
+        MetricSeries: {
+            /**
+             * @description Name of the metric.
+             * @example cpu_time_ns
+             */
+            metric: string;
+            /**
+             * @description Unit of the values, as in the catalogue's `api_unit`.
+             * @example s/s
+             */
+            unit: string;
+            /** @description One value a time; null where there is none. */
+            values: (number | null)[];
+        };
+        /** @description The catalogue. */
         Metrics: {
+            /** @description Every metric of every kind, in catalogue order. */
             items: components["schemas"]["MetricInfo"][];
         };
+        /** @description How many of what, and whether live samples arrive. */
+        Overview: {
+            /**
+             * Format: date-time
+             * @description When this was counted.
+             */
+            as_of: string;
+            /** @description The live feed. */
+            feed: components["schemas"]["FeedState"];
+            /** @description Hosts. */
+            hosts: components["schemas"]["HostCounts"];
+            /** @description Virtual machines. */
+            vms: components["schemas"]["VmCounts"];
+        };
+        /** @description The metrics of one entity over one range of time. */
         Series: {
+            /**
+             * @description The entity, as asked for.
+             * @example vm:5f0c6d0e-6a53-4c4b-9d7e-0d4c6a3b8f11
+             */
             entity: string;
+            /**
+             * Format: date-time
+             * @description Start of the range, inclusive.
+             */
             from: string;
-            to: string;
+            /** @description Spans in the range for which samples are known to be missing. */
+            gaps: components["schemas"]["SeriesGap"][];
+            /** @description One per metric, in the order asked for. */
+            series: components["schemas"]["MetricSeries"][];
+            /**
+             * Format: int32
+             * @description Seconds a point; 0 when the points are the samples themselves.
+             */
             step_s: number;
+            /**
+             * @description The storage tier that answered.
+             * @example raw
+             */
             tier: string;
+            /** @description Times of the points, Unix milliseconds, rising; with a step, the start of each. */
             times: number[];
-            series: {
-                metric: string;
-                unit: string;
-                values: (number | null)[];
-            }[];
-            gaps: {
-                from: string;
-                to: string;
-                cause: string;
-                group: string;
-                ticks: number;
-            }[];
+            /**
+             * Format: date-time
+             * @description End of the range, exclusive.
+             */
+            to: string;
+        };
+        /** @description A span without samples, with its cause. */
+        SeriesGap: {
+            /**
+             * @description Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`.
+             * @example deadline
+             */
+            cause: string;
+            /**
+             * Format: date-time
+             * @description First missing moment.
+             */
+            from: string;
+            /**
+             * @description Which part of sampling: `host`, `cheap`, `dear` or `all`.
+             * @example dear
+             */
+            group: string;
+            /**
+             * Format: int64
+             * @description Missing ticks; 0 when that can't be known.
+             */
+            ticks: number;
+            /**
+             * Format: date-time
+             * @description Last missing moment.
+             */
+            to: string;
+        };
+        /** @description What the server says. */
+        ServerMessage: {
+            /** @description Everything that the client is now subscribed to. */
+            entities: string[];
+            /** @enum {string} */
+            type: "subscribed";
+        } | {
+            /** @description Whose. */
+            entity: string;
+            /**
+             * Format: int64
+             * @description When it was taken, Unix milliseconds.
+             */
+            time: number;
+            /** @enum {string} */
+            type: "sample";
+            /**
+             * @description Values by metric, in the units of the catalogue's `api_unit`; metrics without a value are left out.
+             * @example {
+             *       "cpu_time_ns": 0.12
+             *     }
+             */
+            values: {
+                [key: string]: number;
+            };
+        } | {
+            /** @description True while at least one collector feeds this server. */
+            connected: boolean;
+            /** @enum {string} */
+            type: "feed";
+        } | {
+            /** @enum {string} */
+            type: "pong";
+        } | {
+            /**
+             * Format: int32
+             * @description Application code, as in the REST API.
+             */
+            code: number;
+            /** @description What was wrong. */
+            message: string;
+            /** @enum {string} */
+            type: "error";
+        };
+        /** @description A virtual machine. Values come from its latest sample; null when it has none. */
+        Vm: {
+            /**
+             * Format: date-time
+             * @description When it was first seen.
+             */
+            first_seen_at: string;
+            /** @description Where it runs. */
+            host: components["schemas"]["HostReference"];
+            /**
+             * Format: uuid
+             * @description UUID.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When its last stored sample was taken.
+             */
+            last_sample_at: string | null;
+            /**
+             * Format: int64
+             * @description Most memory that it may use, in bytes.
+             */
+            memory_maximum_bytes: number | null;
+            /**
+             * Format: int64
+             * @description Memory in use, in bytes, as seen by `memory_used_source`.
+             */
+            memory_used_bytes: number | null;
+            /**
+             * @description Who says how much memory is used: `balloon`, `guest_agent` or `rss`.
+             * @example balloon
+             */
+            memory_used_source: string | null;
+            /** @description Name of its domain. */
+            name: string;
+            /** @description True when it was sampled in the last 15 s. */
+            reporting: boolean;
+            /**
+             * @description State name; null before the first sample.
+             * @example running
+             */
+            state: string | null;
+            /**
+             * @description Why it is in that state.
+             * @example booted
+             */
+            state_reason: string | null;
+            /**
+             * Format: int64
+             * @description Virtual processors in use.
+             */
+            vcpus: number | null;
+        };
+        /** @description Virtual machines by state. */
+        VmCounts: {
+            /**
+             * @description Number by state name; states without a VM are left out.
+             * @example {
+             *       "paused": 1,
+             *       "running": 3
+             *     }
+             */
+            by_state: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description All known VMs.
+             */
+            total: number;
+        };
+        /** @description A VM with its devices. */
+        VmDetail: components["schemas"]["Vm"] & {
+            /** @description Its virtual processors, disks and network interfaces. */
+            devices: components["schemas"]["Device"][];
+        };
+        Problem: {
+            code: number;
+            message: string;
+            data?: null;
         };
     };
     responses: never;
@@ -512,4 +859,591 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    list_hosts: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Only hosts whose name contains this, in any case, or whose UUID begins with it. */
+                q?: string;
+                /** @description Order. */
+                sort?: ("name" | "-name" | "last_sample_at" | "-last_sample_at") & Record<string, never>;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Page_Host"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request from or for another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too much asked for. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50301 too many live connections. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_host: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The host */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_HostDetail"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request from or for another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too much asked for. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50301 too many live connections. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The WebSocket is open */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 40000 bad request, 40001 bad parameter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request from or for another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too much asked for. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50301 too many live connections. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The catalogue */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Metrics"];
+                };
+            };
+        };
+    };
+    get_overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Overview"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request from or for another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too much asked for. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50301 too many live connections. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_series: {
+        parameters: {
+            query: {
+                /** @description `host:<uuid>`, `vm:<uuid>`, `vcpu:<id>`, `disk:<id>` or `nic:<id>`. */
+                entity: string;
+                /**
+                 * @description Names of metrics, separated by commas.
+                 * @example cpu_time_ns,vcpu_delay_ns
+                 */
+                metrics: string;
+                /** @description Start of the range, RFC 3339; an hour before its end when not given. */
+                from?: string;
+                /** @description End of the range, RFC 3339; now when not given. */
+                to?: string;
+                /**
+                 * @description Seconds a point, or `raw` for the samples themselves; chosen for at most 600 points when not given.
+                 * @example 60
+                 */
+                step?: string;
+                /** @description How the samples within a step become one value. */
+                function?: ("avg" | "min" | "max" | "last") & Record<string, never>;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The history */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Series"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request from or for another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too much asked for. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50301 too many live connections. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_vms: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Only VMs whose name contains this, in any case, or whose UUID begins with it. */
+                q?: string;
+                /** @description Order. */
+                sort?: ("name" | "-name" | "state" | "-state" | "host" | "-host" | "last_sample_at" | "-last_sample_at") & Record<string, never>;
+                /**
+                 * @description Only VMs in this state, by name.
+                 * @example running
+                 */
+                state?: string;
+                /** @description Only VMs on this host, by UUID. */
+                host?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Page_Vm"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request from or for another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too much asked for. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50301 too many live connections. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_vm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID of the VM */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The VM */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_VmDetail"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request from or for another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too much asked for. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50301 too many live connections. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+}

@@ -56,5 +56,5 @@ export function useHistory(entity: string, metrics: string[], range: Readonly<Re
 
   const to_ms = computed(() => (shown.value === 'live' ? now_ms.value - EDGE_DELAY_MS : loaded_to_ms.value))
   const from_ms = computed(() => to_ms.value - SPAN_MS[shown.value])
-  return { table, error, loading, ready: computed(() => data.value !== null), from_ms, to_ms }
+  return { table, error, loading, reload, ready: computed(() => data.value !== null), from_ms, to_ms }
 }

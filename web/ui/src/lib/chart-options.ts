@@ -36,10 +36,26 @@ export interface Hooks {
 
 const AXIS_WIDTH = 54
 const TICK_FONT_PX = 11
+const RIGHT_PADDING_PX = 10
+const HALF_LABEL_PX = 26
+const SECOND_MS = 1000
+const MINUTE_MS = 60 * SECOND_MS
+const HOUR_MS = 60 * MINUTE_MS
+/** Distances between two times on the axis. */
+const TIME_STEPS = [
+  ...[1, 2, 5, 10, 15, 30].map((seconds) => seconds * SECOND_MS),
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE_MS),
+  ...[1, 2, 3, 4, 6, 12, 24, 48].map((hours) => hours * HOUR_MS),
+]
 const BINARY_STEPS = Array.from({ length: 56 }, (_, power) => 2 ** power)
 
 function token(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+}
+
+/** Whether the label of this time would run over the right edge. */
+function cutOff(plot: uPlot, time: number): boolean {
+  return plot.bbox.width / devicePixelRatio - plot.valToPos(time, 'x') < HALF_LABEL_PX - RIGHT_PADDING_PX
 }
 
 function axes(style: Style): uPlot.Axis[] {
@@ -55,9 +71,11 @@ function axes(style: Style): uPlot.Axis[] {
       ...common,
       size: 26,
       gap: 6,
-      space: 76,
+      space: 62,
+      incrs: TIME_STEPS,
       grid: { show: false },
-      values: (_plot, splits, _axis, _space, step) => splits.map((time) => axisTime(time, step, style.locale)),
+      values: (plot, splits, _axis, _space, step) =>
+        splits.map((time) => (cutOff(plot, time) ? '' : axisTime(time, step, style.locale))),
     },
     {
       ...common,
@@ -125,7 +143,7 @@ export function chartOptions(style: Style, scene: () => Scene, hooks: Hooks, wid
     width,
     height,
     ms: 1,
-    padding: [8, 10, 0, 0],
+    padding: [8, RIGHT_PADDING_PX, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,

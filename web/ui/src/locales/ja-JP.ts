@@ -98,7 +98,6 @@ export default {
     vms: 'VM',
     system: 'システム',
     cores: 'コア数',
-    agent: 'エージェント',
     last_sample: '最終サンプル',
   },
   fact: {

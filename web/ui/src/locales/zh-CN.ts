@@ -98,7 +98,6 @@ export default {
     vms: '虚拟机',
     system: '系统',
     cores: '核数',
-    agent: '代理',
     last_sample: '最近采样',
   },
   fact: {

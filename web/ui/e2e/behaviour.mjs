@@ -1,0 +1,73 @@
+/** What the dashboard does over time. */
+
+const LIVE_CHART = '[data-chart=vm_cpu], [data-chart=host_cpu]'
+
+/** Waits until the newest sample of the page's first chart is younger than it was. */
+async function grows(page, timeout) {
+  const chart = page.locator(LIVE_CHART).first()
+  const last = Number(await chart.getAttribute('data-last'))
+  await page.waitForFunction(
+    ([selector, before]) => Number(document.querySelector(selector)?.getAttribute('data-last')) > before,
+    [LIVE_CHART, last],
+    { timeout },
+  )
+}
+
+/** New samples appear on an open page without anybody doing anything. */
+export async function livePoints(page, url) {
+  await page.goto(url)
+  await page.waitForSelector(`:is(${LIVE_CHART}):not([data-points="0"])`)
+  await page.waitForSelector('[data-testid=connection][data-state=open]')
+  await grows(page, 6000)
+  await grows(page, 6000)
+}
+
+/** After an outage the connection, the samples and what was missed come back by themselves. */
+export async function comesBack(page, url) {
+  // The page's own sockets are cut, and new ones refused, by the browser: nothing of the page is replaced.
+  let cut = false
+  const open = new Set()
+  await page.routeWebSocket('**/api/v1/live', (socket) => {
+    if (cut) {
+      void socket.close({ code: 1013 })
+      return
+    }
+    socket.connectToServer()
+    open.add(socket)
+  })
+  await page.goto(url)
+  await page.waitForSelector('[data-testid=connection][data-state=open]')
+  await page.waitForSelector(`:is(${LIVE_CHART}):not([data-points="0"])`)
+  cut = true
+  for (const socket of open) await socket.close({ code: 1012 })
+  await page.waitForSelector('[data-testid=connection]:not([data-state=open])')
+  cut = false
+  await page.waitForSelector('[data-testid=connection][data-state=open]', { timeout: 20_000 })
+  await grows(page, 6000)
+}
+
+/** Search and sort are in the address, and a reload keeps them. */
+export async function searchesInTheAddress(page, url) {
+  await page.goto(url)
+  await page.fill('input[type=search]', 'no such machine')
+  await page.waitForURL(/q=no\+such\+machine/)
+  await page.reload()
+  const kept = await page.inputValue('input[type=search]')
+  if (kept !== 'no such machine') throw new Error(`after a reload the search holds "${kept}"`)
+  await page.waitForSelector('[role=status] strong')
+}
+
+/** The menus change language and theme, and the next visit remembers. */
+export async function switchesAndKeeps(page, url) {
+  await page.goto(url)
+  await page.click('[data-testid=language]')
+  await page.click('[role=menuitem]:has-text("日本語"):visible')
+  await page.waitForFunction(() => document.documentElement.lang === 'ja-JP')
+  await page.click('[data-testid=theme]')
+  await page.click('[role=menuitem]:has-text("ダーク"):visible')
+  await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark')
+  await page.reload()
+  await page.waitForSelector('h1')
+  const kept = await page.evaluate(() => [document.documentElement.lang, document.documentElement.dataset.theme])
+  if (kept.join() !== 'ja-JP,dark') throw new Error(`after a reload: ${kept.join()}`)
+}

@@ -1,0 +1,69 @@
+/** What must hold on every page, whatever it shows. */
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** Collects what the browser complains about in `page.complaints`: errors, warnings, CSP violations, foreign requests. */
+export function watchFor(page) {
+  page.complaints = []
+  page.on('pageerror', (error) => page.complaints.push(`error: ${error.message}`))
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) page.complaints.push(`console: ${message.text()}`)
+  })
+  page.on('request', (request) => {
+    const page_url = page.url()
+    if (!page_url.startsWith('http') || request.url().startsWith('data:')) return
+    if (new URL(request.url()).host !== new URL(page_url).host) page.complaints.push(`foreign request: ${request.url()}`)
+  })
+  return page
+}
+
+async function language(page, expected) {
+  const found = await page.evaluate(() => document.documentElement.lang)
+  if (found !== expected) throw new Error(`the page says lang=${found} instead of ${expected}`)
+}
+
+/** A text key that was not translated shows as itself: `chart.vm_cpu`. */
+async function translated(page) {
+  const texts = await page.evaluate(() => {
+    const attributes = [...document.querySelectorAll('[aria-label],[title],[placeholder]')].flatMap((element) => [
+      element.getAttribute('aria-label') ?? '',
+      element.getAttribute('title') ?? '',
+      element.getAttribute('placeholder') ?? '',
+    ])
+    return [document.title, document.body.innerText, ...attributes].join('\n')
+  })
+  const sections =
+    'nav|title|settings|connection|problem|state|reporting|overview|list|column|fact|source|range|section|chart|line|cause|unit'
+  const keys = texts.match(new RegExp(`(?<![\\w./-])(?:${sections})\\.[a-z0-9_]+(?![\\w.])`, 'g'))
+  if (keys) throw new Error(`untranslated: ${[...new Set(keys)].join(', ')}`)
+  if (/undefined|NaN|\[object|Invalid Date/.test(texts)) throw new Error('the page shows a programming value')
+}
+
+async function fits(page) {
+  const { content, view } = await page.evaluate(() => ({
+    content: document.documentElement.scrollWidth,
+    view: document.documentElement.clientWidth,
+  }))
+  if (content > view) throw new Error(`the page is ${content - view} px wider than the window`)
+}
+
+async function accessible(page) {
+  await page.evaluate(axe)
+  const violations = await page.evaluate(async () => {
+    const result = await globalThis.axe.run(document, { resultTypes: ['violations'] })
+    return result.violations.map(
+      (one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.target.join(' ')).slice(0, 3).join(' | ')}`,
+    )
+  })
+  if (violations.length > 0) throw new Error(`axe: ${violations.join('\n  ')}`)
+}
+
+/** All of it. */
+export async function inspect(page, expected_language) {
+  await language(page, expected_language)
+  await translated(page)
+  await fits(page)
+  await accessible(page)
+}

@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest'
+import { isolated, layOut, readableRow, reach, stack } from './lines'
+import type { Column, Gap } from './table'
+
+const seconds = (from: number, to: number, step = 1) =>
+  Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, index) => (from + index * step) * 1000)
+const gap = (from_ms: number, to_ms: number, group: string): Gap => ({ from_ms, to_ms, group, cause: 'busy' })
+
+describe('layOut', () => {
+  it('passes over rows in which a slow metric was not due', () => {
+    const times = seconds(0, 15)
+    const slow = times.map((time) => (time % 5000 === 0 ? 1 : null))
+    const { points, times: rows } = layOut(times, [{ values: slow, group: 'dear' }], [])
+    expect(rows).toEqual(times)
+    expect(points[0]?.slice(0, 6)).toEqual([1, undefined, undefined, undefined, undefined, 1])
+  })
+
+  it('breaks a line where rows are missing', () => {
+    const times = [...seconds(0, 5), ...seconds(30, 35)]
+    const { points, times: rows } = layOut(times, [{ values: times.map(() => 2), group: 'cheap' }], [])
+    expect(rows).toHaveLength(times.length + 1)
+    expect(points[0]?.indexOf(null)).toBe(6)
+    expect(rows[6]).toBe(17_500)
+  })
+
+  it('breaks a line at a gap of its group even when its points are near', () => {
+    const times = seconds(0, 4)
+    const { points } = layOut(times, [{ values: [1, 1, 1, 1, 1], group: 'cheap' }], [gap(2200, 2800, 'cheap')])
+    expect(points[0]).toEqual([1, 1, 1, null, 1, 1])
+  })
+
+  it('does not break the lines of another group at a gap', () => {
+    const times = seconds(0, 4)
+    const { points } = layOut(times, [{ values: [1, 1, 1, 1, 1], group: 'cheap' }], [gap(1200, 2800, 'dear')])
+    expect(points[0]?.includes(null)).toBe(false)
+  })
+
+  it('breaks every line at a gap that took whole ticks', () => {
+    const times = seconds(0, 4)
+    const { points } = layOut(times, [{ values: [1, 1, 1, 1, 1], group: 'host' }], [gap(1200, 1800, 'all')])
+    expect(points[0]?.includes(null)).toBe(true)
+  })
+
+  it('does not join what is missing between two values', () => {
+    const values: Column = [1, 1, 1, 1, ...new Array<null>(20).fill(null), 1, 1, 1]
+    const { points } = layOut(seconds(0, 26), [{ values, group: 'cheap' }], [])
+    expect(points[0]?.[10]).toBeNull()
+  })
+
+  it('remembers where each row came from', () => {
+    const times = [...seconds(0, 2), ...seconds(20, 22)]
+    expect(layOut(times, [{ values: [1, 1, 1, 1, 1, 1], group: 'cheap' }], []).source).toEqual([0, 1, 2, -1, 3, 4, 5])
+  })
+
+  it('takes an empty table', () => {
+    expect(layOut([], [{ values: [], group: 'cheap' }], []).points).toEqual([[]])
+  })
+})
+
+describe('the rest', () => {
+  it('takes the usual interval for the reach, not a rare one', () => {
+    const times = [...seconds(0, 100, 5), ...seconds(500, 600, 5)]
+    expect(reach(times, times.map(() => 1))).toBe(15_000)
+  })
+
+  it('stacks, and has no sum where a part is missing', () => {
+    expect(stack([[1, 2, null], [10, null, 30], [100, 200, 300]])).toEqual([
+      [1, 2, null],
+      [11, null, null],
+      [111, null, null],
+    ])
+  })
+
+  it('finds points that nothing joins', () => {
+    expect(isolated([1, null, 1, undefined, 1, null, undefined, 1])).toEqual([0, 7])
+  })
+
+  it('reads the value that the line carries over a row', () => {
+    expect(readableRow([5, undefined, undefined, 6], 2)).toBe(0)
+    expect(readableRow([5, null, undefined], 2)).toBe(-1)
+    expect(readableRow([undefined], 0)).toBe(-1)
+  })
+})
