@@ -7,7 +7,7 @@ use crate::language::Language;
 use axum::Json;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_LANGUAGE, HeaderValue};
+use axum::http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -37,10 +37,10 @@ pub enum ApiError {
     #[error("method not allowed")]
     Method,
     /// The answer would be too big.
-    #[error("too much asked for: {detail}")]
+    #[error("more than {limit} values asked for")]
     TooMuch {
-        /// The limit.
-        detail: String,
+        /// Most values of one answer.
+        limit: usize,
     },
     /// Something that the caller can't mend; the log says what.
     #[error("internal error")]
@@ -93,7 +93,8 @@ impl ApiError {
     pub fn message(&self, language: Language) -> String {
         let text = language.pick(&self.text());
         match self {
-            Self::Parameter { detail } | Self::TooMuch { detail } => match language {
+            Self::TooMuch { limit } => text.replace("{limit}", &limit.to_string()),
+            Self::Parameter { detail } => match language {
                 Language::English => format!("{text}: {detail}"),
                 Language::Chinese | Language::Japanese => format!("{text}：{detail}"),
             },
@@ -129,9 +130,9 @@ impl ApiError {
                 ja: "このメソッドは使用できません",
             },
             Self::TooMuch { .. } => Text {
-                en: "Too much asked for",
-                zh: "请求的数据量过大",
-                ja: "要求されたデータが多すぎます",
+                en: "Too much asked for: one answer holds at most {limit} values",
+                zh: "请求的数据量过大：单次最多返回 {limit} 个值",
+                ja: "要求されたデータが多すぎます。1 回の応答は最大 {limit} 個の値です",
             },
             Self::Internal => Text {
                 en: "Internal error; the server's log says more",
@@ -152,6 +153,24 @@ impl ApiError {
     }
 }
 
+impl From<vmscope_store::Error> for ApiError {
+    /// Logs what the caller is not told.
+    fn from(error: vmscope_store::Error) -> Self {
+        if let vmscope_store::Error::TooMuch { limit } = error {
+            return Self::TooMuch { limit };
+        }
+        let transient = error.is_transient();
+        let chain = format!("{:#}", anyhow::Error::from(error));
+        if transient {
+            tracing::warn!(error = chain, "database can't answer");
+            Self::DatabaseUnavailable
+        } else {
+            tracing::error!(error = chain, "database query failed");
+            Self::Internal
+        }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
@@ -160,7 +179,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Writes the body of a response that carries an [`ApiError`], in the language of the request.
+/// Writes the body of a response that carries an [`ApiError`], in the language of the request. Its headers stay.
 pub async fn localise(request: Request, next: Next) -> Response {
     let language = Language::of(request.headers());
     let response = next.run(request).await;
@@ -172,11 +191,14 @@ pub async fn localise(request: Request, next: Next) -> Response {
         message: error.message(language),
         data: None,
     };
-    let mut response = (error.status(), Json(problem)).into_response();
-    response
-        .headers_mut()
+    let body = Json(problem).into_response();
+    let (mut parts, _) = response.into_parts();
+    parts.headers.extend(body.headers().clone());
+    parts.headers.remove(CONTENT_LENGTH);
+    parts
+        .headers
         .insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
-    response
+    Response::from_parts(parts, body.into_body())
 }
 
 /// The body of every error.

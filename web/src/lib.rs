@@ -1,14 +1,132 @@
 //! The web service of vmscope: the REST and WebSocket API, and the dashboard that is built into the binary.
 //!
-//! Reads history from the database and live samples from the collectors' feeds; writes nothing. When the database is down,
-//! the API says so (503) and live samples still flow; when the feed is down, clients are told and history still works.
+//! [`start`] binds both addresses at once and returns. History comes from the database, live samples from the collectors'
+//! feeds; nothing is written. When the database is down, the API says so (503) and live samples still flow; when the feed
+//! is down, clients are told and history still works. A database of a newer vmscope stops the service.
 
 pub mod api;
+mod assets;
+pub mod cli;
+pub mod config;
 pub mod error;
+mod guard;
 pub mod language;
 pub mod live;
+mod observe;
 pub mod openapi;
 mod router;
 mod state;
 
+pub use config::Config;
 pub use state::App;
+
+use live::Hub;
+use prometheus_client::registry::Registry;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use vmscope_link::{Dialer, Identity};
+use vmscope_service::admin::Check;
+use vmscope_service::{Health, Lifecycle, admin};
+use vmscope_store::{Store, schema};
+
+/// How often the database is asked whether it is there, for `/readyz`.
+const DATABASE_CHECK: Duration = Duration::from_secs(5);
+
+/// Why the service could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address of the dashboard and the API can't be used.
+    #[error("{address} can't be listened on")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The admin endpoint can't be served.
+    #[error("admin endpoint can't be served")]
+    Admin(#[source] admin::Error),
+    /// The identity can't be used for dialling collectors.
+    #[error("collectors can't be dialled")]
+    Dial(#[source] vmscope_link::Error),
+    /// The database can't be used.
+    #[error("database can't be used")]
+    Database(#[source] vmscope_store::Error),
+}
+
+/// A web service that runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Web {
+    /// Where the dashboard and the API listen (TCP).
+    pub address: SocketAddr,
+    /// Where the admin endpoint listens (TCP).
+    pub admin: SocketAddr,
+}
+
+/// Starts a web service that lives as long as `lifecycle`; `identity` is what the caller loaded from `config.identity`.
+///
+/// Returns when both addresses are bound; the database and the collectors may be away.
+///
+/// # Errors
+/// When an address can't be bound or the configuration can't be used.
+pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) -> Result<Web, Error> {
+    let store = Store::new(config.database.url.expose()).map_err(Error::Database)?;
+    let dialer = Arc::new(Dialer::new(identity).map_err(Error::Dial)?);
+    let listen = |source| Error::Listen {
+        address: config.listen,
+        source,
+    };
+    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let (health, mut registry) = (Health::new(), Registry::default());
+    let requests = observe::Requests::new(&mut registry);
+    let hub = Arc::new(Hub::new(&mut registry));
+    let database = health.check("database");
+    let admin = admin::serve(lifecycle, config.admin, registry, health)
+        .await
+        .map_err(Error::Admin)?;
+    for collector in &config.collectors {
+        let feed = live::feed::run(
+            collector.clone(),
+            dialer.clone(),
+            hub.clone(),
+            lifecycle.stopping(),
+        );
+        lifecycle.spawn("live feed", feed);
+    }
+    lifecycle.spawn(
+        "database check",
+        watch(store.clone(), database, lifecycle.clone()),
+    );
+    let app = App {
+        store,
+        hub,
+        stopping: lifecycle.stopping(),
+    };
+    let server = axum::serve(listener, router::build(app, requests))
+        .with_graceful_shutdown(lifecycle.stopping().cancelled_owned());
+    lifecycle.spawn("http", async move { server.await });
+    tracing::info!(web.address = %address, "dashboard and api listen");
+    Ok(Web { address, admin })
+}
+
+/// Keeps `/readyz` true about the database. Ends with an error when its schema is newer than this build.
+async fn watch(store: Store, check: Check, lifecycle: Lifecycle) -> Result<(), Error> {
+    let stopping = lifecycle.stopping();
+    loop {
+        match schema::check(&store).await {
+            Ok(()) => check.up(),
+            Err(error @ vmscope_store::Error::NewerSchema { .. }) => return Err(Error::Database(error)),
+            // The causes stay out of the public answer, which needs no login; failing requests log them.
+            Err(error) => check.down(error.to_string()),
+        }
+        tokio::select! {
+            () = stopping.cancelled() => return Ok(()),
+            () = tokio::time::sleep(DATABASE_CHECK) => {}
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The API's description, made from the code of the handlers.
 
+use crate::error::Problem;
 use crate::live::protocol::{ClientMessage, ServerMessage};
 use crate::router;
 use utoipa::OpenApi;
@@ -12,7 +13,7 @@ use utoipa::OpenApi;
         description = "Hosts and virtual machines, their history and their live samples. Every answer is an envelope with \
                        a stable `code` (0 is success); times are RFC 3339 in UTC, ids are opaque strings."
     ),
-    components(schemas(ClientMessage, ServerMessage))
+    components(schemas(ClientMessage, Problem, ServerMessage))
 )]
 pub(crate) struct Base;
 

@@ -1,8 +1,10 @@
 //! Extractors whose refusals are API errors, not axum's plain text.
 
 use crate::error::ApiError;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// The query string as `T`. `T` refuses unknown fields, so that a misspelt parameter is never ignored.
@@ -16,7 +18,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(params)) => Ok(Self(params)),
             Err(rejection) => Err(ApiError::Parameter {
-                detail: cause(&rejection),
+                detail: detail(&rejection),
             }),
         }
     }
@@ -37,14 +39,14 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Id<T> {
     }
 }
 
-/// The innermost message, which names the parameter (`page: invalid digit found in string`).
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        if source.to_string().is_empty() {
-            break;
-        }
-        innermost = source;
-    }
-    innermost.to_string()
+/// For endpoints without parameters: refuses all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// What is wrong, with the parameter's name (`page: invalid digit found in string`).
+fn detail(rejection: &QueryRejection) -> String {
+    let text = rejection.body_text();
+    text.strip_prefix("Failed to deserialize query string: ")
+        .map_or(text.clone(), str::to_owned)
 }

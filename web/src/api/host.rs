@@ -1,7 +1,8 @@
 //! Hypervisor hosts.
 
 use crate::api::Envelope;
-use crate::api::extract::{Id, Params};
+use crate::api::counts::{by_name, number};
+use crate::api::extract::{Id, Nothing, Params};
 use crate::api::page::{self, Page};
 use crate::error::{ApiError, Problems};
 use crate::state::App;
@@ -10,7 +11,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
-use vmscope_model::HostId;
+use vmscope_model::{HostId, Kind};
+use vmscope_store::entity::Reference;
+use vmscope_store::{Order, host};
 
 /// A hypervisor host. Facts that its agent could not read are empty or 0.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,7 +47,7 @@ pub struct Host {
     pub last_sample_at: Option<Timestamp>,
     /// True when that was in the last 15 s.
     pub reporting: bool,
-    /// Its VMs, counted by state name.
+    /// Its reporting VMs, counted by state name.
     #[schema(example = json!({"running": 3}))]
     pub vms_by_state: BTreeMap<String, u64>,
 }
@@ -131,24 +134,88 @@ impl Default for HostParams {
     }
 }
 
+impl From<host::Host> for Host {
+    fn from(host: host::Host) -> Self {
+        Self {
+            id: host.id.to_string(),
+            name: host.name,
+            os: host.os,
+            kernel: host.kernel,
+            cpu_model: host.cpu_model,
+            cpu_count: u32::try_from(host.cpu_count).unwrap_or_default(),
+            memory_bytes: number(host.memory_bytes),
+            hypervisor: host.hypervisor,
+            agent_version: host.agent_version,
+            boot_at: host.boot_at,
+            first_seen_at: host.first_seen_at,
+            last_sample_at: host.last_sample_at,
+            reporting: host.reporting,
+            vms_by_state: by_name(&host.vms_by_state),
+        }
+    }
+}
+
+impl HostSort {
+    const fn order(self) -> Order<host::Sort> {
+        let (by, descending) = match self {
+            Self::Name => (host::Sort::Name, false),
+            Self::NameDescending => (host::Sort::Name, true),
+            Self::LastSample => (host::Sort::LastSampleAt, false),
+            Self::LastSampleDescending => (host::Sort::LastSampleAt, true),
+        };
+        Order { by, descending }
+    }
+}
+
+/// The devices of a host or VM. Those of kinds that are no devices do not exist.
+pub(super) async fn devices(app: &App, owner: Reference) -> Result<Vec<Device>, ApiError> {
+    let kind = |kind| match kind {
+        Kind::Vcpu => Some(DeviceKind::Vcpu),
+        Kind::Disk => Some(DeviceKind::Disk),
+        Kind::Nic => Some(DeviceKind::Nic),
+        Kind::Host | Kind::Vm => None,
+    };
+    let devices = vmscope_store::device::list(&app.store, owner).await?.into_iter();
+    Ok(devices
+        .filter_map(|device| {
+            Some(Device {
+                kind: kind(device.kind)?,
+                id: device.id.to_string(),
+                name: device.name,
+            })
+        })
+        .collect())
+}
+
 /// Hosts, a page at a time.
 #[utoipa::path(get, path = "/hosts", tag = "hosts", params(HostParams),
     responses((status = 200, description = "One page", body = Envelope<Page<Host>>), Problems))]
-pub async fn list_hosts(
-    State(_app): State<App>,
+pub(crate) async fn list_hosts(
+    State(app): State<App>,
     Params(params): Params<HostParams>,
 ) -> Result<Envelope<Page<Host>>, ApiError> {
-    page::check(params.page, params.page_size)?;
-    Err(ApiError::DatabaseUnavailable)
+    let paging = page::check(params.page, params.page_size)?;
+    let filter = host::Filter {
+        search: params.q,
+        order: params.sort.order(),
+        paging,
+    };
+    Ok(Envelope::ok(page::of(
+        host::list(&app.store, &filter).await?,
+        paging,
+    )))
 }
 
 /// One host with its devices.
 #[utoipa::path(get, path = "/hosts/{id}", tag = "hosts",
     params(("id" = String, Path, format = "uuid", description = "UUID of the host")),
     responses((status = 200, description = "The host", body = Envelope<HostDetail>), Problems))]
-pub async fn get_host(
-    State(_app): State<App>,
-    Id(_id): Id<HostId>,
+pub(crate) async fn get_host(
+    State(app): State<App>,
+    Id(id): Id<HostId>,
+    Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<HostDetail>, ApiError> {
-    Err(ApiError::DatabaseUnavailable)
+    let host = host::get(&app.store, id).await?.ok_or(ApiError::NotFound)?.into();
+    let devices = devices(&app, Reference::Host(id)).await?;
+    Ok(Envelope::ok(HostDetail { host, devices }))
 }

@@ -1,8 +1,14 @@
 //! The WebSocket of live samples.
 
 use crate::error::{ApiError, Problems};
+use crate::guard;
+use crate::language::Language;
+use crate::live::client;
 use crate::state::App;
 use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::http::HeaderMap;
 use axum::response::Response;
 
 /// Live samples over a WebSocket.
@@ -12,6 +18,18 @@ use axum::response::Response;
 /// entity, not all of them.
 #[utoipa::path(get, path = "/live", tag = "live",
     responses((status = 101, description = "The WebSocket is open"), Problems))]
-pub async fn open_live(State(_app): State<App>) -> Result<Response, ApiError> {
-    Err(ApiError::DatabaseUnavailable)
+pub(crate) async fn open_live(
+    State(app): State<App>,
+    language: Language,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    if !guard::is_own_origin(&headers) {
+        return Err(ApiError::Foreign);
+    }
+    let upgrade = upgrade.map_err(|_| ApiError::BadRequest)?;
+    let mailbox = app.hub.connect().ok_or(ApiError::Full)?;
+    Ok(upgrade
+        .max_message_size(client::MAX_MESSAGE_BYTES)
+        .on_upgrade(move |socket| client::serve(socket, mailbox, language, app.stopping)))
 }

@@ -1,10 +1,14 @@
 //! The metric catalogue: what can be asked of `/series`, and what it means.
 
 use crate::api::Envelope;
+use crate::api::extract::{Nothing, Params};
+use crate::error::Problems;
 use crate::language::Language;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
+use vmscope_model::metric::Behaviour;
+use vmscope_model::{Kind, Metric, catalogue};
 
 /// The catalogue.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,9 +47,43 @@ pub struct MetricInfo {
     pub states: Option<BTreeMap<String, &'static str>>,
 }
 
+impl MetricInfo {
+    fn new(kind: Kind, metric: &'static Metric, language: Language) -> Self {
+        let states = match metric.behaviour {
+            Behaviour::State(states) => Some(
+                states
+                    .iter()
+                    .map(|&(code, name)| (code.to_string(), name))
+                    .collect::<BTreeMap<_, _>>(),
+            ),
+            Behaviour::Gauge | Behaviour::Counter => None,
+        };
+        Self {
+            kind: kind.name(),
+            name: metric.name,
+            unit: metric.unit.name(),
+            behaviour: metric.behaviour.name(),
+            api_unit: metric.api_unit(),
+            help: language.pick(&metric.help),
+            source: metric.source,
+            states: states.filter(|states| !states.is_empty()),
+        }
+    }
+}
+
 /// Every metric, with its meaning in the caller's language (Accept-Language: en, zh-CN, ja-JP).
 #[utoipa::path(get, path = "/metrics", tag = "metrics",
-    responses((status = 200, description = "The catalogue", body = Envelope<Metrics>)))]
-pub async fn list_metrics(_language: Language) -> Envelope<Metrics> {
-    Envelope::ok(Metrics { items: Vec::new() })
+    responses((status = 200, description = "The catalogue", body = Envelope<Metrics>), Problems))]
+pub(crate) async fn list_metrics(
+    language: Language,
+    Params(Nothing {}): Params<Nothing>,
+) -> Envelope<Metrics> {
+    let of = |kind| {
+        catalogue::metrics(kind)
+            .iter()
+            .map(move |metric| MetricInfo::new(kind, metric, language))
+    };
+    Envelope::ok(Metrics {
+        items: Kind::ALL.into_iter().flat_map(of).collect(),
+    })
 }

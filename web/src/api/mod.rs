@@ -1,5 +1,8 @@
 //! The REST resources, one module each: parameters, response, documentation and handler together.
 
+mod counts;
+pub mod document;
+pub mod entity;
 pub mod envelope;
 pub mod extract;
 pub mod host;

@@ -1,6 +1,8 @@
 //! The whole installation at a glance.
 
 use crate::api::Envelope;
+use crate::api::counts::{by_name, number};
+use crate::api::extract::{Nothing, Params};
 use crate::error::{ApiError, Problems};
 use crate::state::App;
 use axum::extract::State;
@@ -38,7 +40,7 @@ pub struct HostCounts {
 pub struct VmCounts {
     /// All known VMs.
     pub total: u64,
-    /// Number by state name; states without a VM are left out.
+    /// Those with a sample in the last 15 s, by state name; states without a VM are left out.
     #[schema(example = json!({"running": 3, "paused": 1}))]
     pub by_state: BTreeMap<String, u64>,
 }
@@ -53,6 +55,25 @@ pub struct FeedState {
 /// Hosts, VMs and the live feed, counted.
 #[utoipa::path(get, path = "/overview", tag = "overview",
     responses((status = 200, description = "The counts", body = Envelope<Overview>), Problems))]
-pub async fn get_overview(State(_app): State<App>) -> Result<Envelope<Overview>, ApiError> {
-    Err(ApiError::DatabaseUnavailable)
+pub(crate) async fn get_overview(
+    State(app): State<App>,
+    Params(Nothing {}): Params<Nothing>,
+) -> Result<Envelope<Overview>, ApiError> {
+    let counted = vmscope_store::overview::get(&app.store).await?;
+    let (total, reporting) = (number(counted.hosts_total), number(counted.hosts_reporting));
+    Ok(Envelope::ok(Overview {
+        as_of: counted.as_of,
+        hosts: HostCounts {
+            total,
+            reporting,
+            silent: total.saturating_sub(reporting),
+        },
+        vms: VmCounts {
+            total: number(counted.vms_total),
+            by_state: by_name(&counted.vms_by_state),
+        },
+        feed: FeedState {
+            connected: app.hub.is_fed(),
+        },
+    }))
 }

@@ -1,13 +1,31 @@
 //! History of one entity's metrics.
 
 use crate::api::Envelope;
+use crate::api::counts::number;
+use crate::api::entity;
 use crate::api::extract::Params;
 use crate::error::{ApiError, Problems};
 use crate::state::App;
 use axum::extract::State;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use vmscope_model::{Kind, catalogue};
+use vmscope_store::gap::Gap;
+use vmscope_store::series::{self, Step};
+
+/// Most points times metrics of one answer.
+const MAX_VALUES: usize = 20_000;
+/// Most points when the caller does not say the step.
+const DEFAULT_POINTS: i64 = 600;
+/// The range when the caller does not say it.
+const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(1);
+/// The steps that are chosen from, in seconds: they divide the minute, the hour or the day.
+const STEPS_S: [u32; 16] = [
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21_600, 86_400,
+];
+/// Longest step, in seconds.
+const MAX_STEP_S: u32 = 86_400;
 
 /// The metrics of one entity over one range of time.
 #[derive(Debug, Serialize, ToSchema)]
@@ -100,12 +118,171 @@ pub struct SeriesParams {
     function: Function,
 }
 
+impl From<Function> for series::Function {
+    fn from(function: Function) -> Self {
+        match function {
+            Function::Avg => Self::Avg,
+            Function::Min => Self::Min,
+            Function::Max => Self::Max,
+            Function::Last => Self::Last,
+        }
+    }
+}
+
 /// Metrics of one entity over time. Counters come as rates per second; no value bridges a gap.
 #[utoipa::path(get, path = "/series", tag = "series", params(SeriesParams),
     responses((status = 200, description = "The history", body = Envelope<Series>), Problems))]
-pub async fn get_series(
-    State(_app): State<App>,
-    Params(_params): Params<SeriesParams>,
+pub(crate) async fn get_series(
+    State(app): State<App>,
+    Params(params): Params<SeriesParams>,
 ) -> Result<Envelope<Series>, ApiError> {
-    Err(ApiError::DatabaseUnavailable)
+    let reference = entity::parse(&params.entity).ok_or_else(|| {
+        ApiError::parameter(
+            "entity",
+            "must be host:<uuid>, vm:<uuid>, vcpu:<id>, disk:<id> or nic:<id>",
+        )
+    })?;
+    let metrics = columns(reference.kind(), &params.metrics)?;
+    let (from, to) = range(params.from, params.to)?;
+    let step = step(params.step.as_deref(), from, to)?;
+    let entity_id = vmscope_store::entity::find(&app.store, reference)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    let query = series::Query {
+        kind: reference.kind(),
+        entity_id,
+        metrics,
+        from,
+        to,
+        step,
+        function: params.function.into(),
+        max_values: MAX_VALUES,
+    };
+    let stored = series::query(&app.store, &query).await?;
+    let gaps = vmscope_store::gap::list(&app.store, reference, from, to).await?;
+    Ok(Envelope::ok(Series {
+        entity: entity::format(reference),
+        from,
+        to,
+        step_s: match step {
+            Step::Raw => 0,
+            Step::Seconds(step_s) => step_s,
+        },
+        tier: "raw",
+        times: stored.times_ms,
+        series: query
+            .metrics
+            .iter()
+            .zip(stored.values)
+            .map(|(&column, values)| named(query.kind, column, values))
+            .collect(),
+        gaps: gaps.into_iter().map(SeriesGap::from).collect(),
+    }))
+}
+
+impl From<Gap> for SeriesGap {
+    fn from(gap: Gap) -> Self {
+        Self {
+            from: gap.from,
+            to: gap.to,
+            cause: gap.cause,
+            group: gap.group,
+            ticks: number(gap.ticks),
+        }
+    }
+}
+
+fn named(kind: Kind, column: usize, values: Vec<Option<f64>>) -> MetricSeries {
+    let metric = &catalogue::metrics(kind)[column];
+    MetricSeries {
+        metric: metric.name.to_owned(),
+        unit: metric.api_unit(),
+        values,
+    }
+}
+
+/// The columns of comma-separated names, each once.
+fn columns(kind: Kind, names: &str) -> Result<Vec<usize>, ApiError> {
+    let mut columns = Vec::new();
+    for name in names.split(',').map(str::trim) {
+        let column = catalogue::find(kind, name).ok_or_else(|| {
+            ApiError::parameter("metrics", format_args!("{name:?} is no metric of a {kind}"))
+        })?;
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+    }
+    Ok(columns)
+}
+
+fn range(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<(Timestamp, Timestamp), ApiError> {
+    let to = to.unwrap_or_else(Timestamp::now);
+    let from = match from {
+        Some(from) => from,
+        None => to
+            .checked_sub(DEFAULT_RANGE)
+            .map_err(|_| ApiError::parameter("to", "is out of range"))?,
+    };
+    if from >= to {
+        return Err(ApiError::parameter("from", "must be before to"));
+    }
+    Ok((from, to))
+}
+
+/// The step that was asked for, or one out of [`STEPS_S`] that keeps the range below [`DEFAULT_POINTS`].
+fn step(wish: Option<&str>, from: Timestamp, to: Timestamp) -> Result<Step, ApiError> {
+    match wish {
+        Some("raw") => Ok(Step::Raw),
+        Some(seconds) => seconds
+            .parse()
+            .ok()
+            .filter(|seconds| (1..=MAX_STEP_S).contains(seconds))
+            .map(Step::Seconds)
+            .ok_or_else(|| {
+                ApiError::parameter(
+                    "step",
+                    format_args!("must be raw or seconds from 1 to {MAX_STEP_S}"),
+                )
+            }),
+        None => {
+            let range_s = to.duration_since(from).as_secs();
+            let fits = |&step_s: &u32| range_s <= i64::from(step_s) * (DEFAULT_POINTS - 1);
+            Ok(Step::Seconds(
+                STEPS_S.into_iter().find(fits).unwrap_or(MAX_STEP_S),
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(range_s: i64) -> Step {
+        let from = Timestamp::UNIX_EPOCH;
+        step(None, from, from + SignedDuration::from_secs(range_s)).expect("a step")
+    }
+
+    #[test]
+    fn the_default_step_gives_at_most_600_points() {
+        assert_eq!(chosen(300), Step::Seconds(1));
+        assert_eq!(chosen(3600), Step::Seconds(10));
+        assert_eq!(chosen(7 * 86_400), Step::Seconds(1200));
+        for range_s in [1, 599, 600, 601, 86_400, 31_536_000] {
+            let Step::Seconds(step_s) = chosen(range_s) else {
+                panic!("raw")
+            };
+            // One more, because the range may begin within a step.
+            assert!(
+                range_s / i64::from(step_s) < DEFAULT_POINTS,
+                "{range_s}: {step_s}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_metric_named_twice_comes_once() {
+        let columns = columns(Kind::Vm, "cpu_time_ns, state,cpu_time_ns").expect("columns");
+        assert_eq!(columns, [catalogue::vm::CPU_TIME_NS, catalogue::vm::STATE]);
+    }
 }

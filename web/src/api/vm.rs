@@ -1,8 +1,8 @@
 //! Virtual machines.
 
 use crate::api::Envelope;
-use crate::api::extract::{Id, Params};
-use crate::api::host::Device;
+use crate::api::extract::{Id, Nothing, Params};
+use crate::api::host::{Device, devices};
 use crate::api::page::{self, Page};
 use crate::error::{ApiError, Problems};
 use crate::state::App;
@@ -10,7 +10,10 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use vmscope_model::catalogue::state;
 use vmscope_model::{HostId, VmId};
+use vmscope_store::entity::Reference;
+use vmscope_store::{Order, vm};
 
 /// A virtual machine. Values come from its latest sample; null when it has none.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,7 +35,7 @@ pub struct Vm {
     pub reporting: bool,
     /// Virtual processors in use.
     #[schema(required)]
-    pub vcpus: Option<i64>,
+    pub vcpus: Option<i32>,
     /// Most memory that it may use, in bytes.
     #[schema(required)]
     pub memory_maximum_bytes: Option<i64>,
@@ -136,21 +139,96 @@ impl Default for VmParams {
     }
 }
 
+impl From<vm::Vm> for Vm {
+    fn from(vm: vm::Vm) -> Self {
+        let code = vm.state.map(i64::from);
+        let reason = code.zip(vm.state_reason.map(i64::from));
+        let source = vm.memory_used_source.map(i64::from);
+        Self {
+            id: vm.id.to_string(),
+            name: vm.name,
+            host: HostReference {
+                id: vm.host.to_string(),
+                name: vm.host_name,
+            },
+            state: code
+                .and_then(|code| state::name(state::VM, code))
+                .map(str::to_owned),
+            state_reason: reason
+                .and_then(|(code, reason)| state::vm_reason(code, reason))
+                .map(str::to_owned),
+            reporting: vm.reporting,
+            vcpus: vm.vcpus,
+            memory_maximum_bytes: vm.memory_maximum_bytes,
+            memory_used_bytes: vm.memory_used_bytes,
+            memory_used_source: source
+                .and_then(|source| state::name(state::MEMORY_SOURCE, source))
+                .map(str::to_owned),
+            first_seen_at: vm.first_seen_at,
+            last_sample_at: vm.last_sample_at,
+        }
+    }
+}
+
+impl VmSort {
+    const fn order(self) -> Order<vm::Sort> {
+        let (by, descending) = match self {
+            Self::Name => (vm::Sort::Name, false),
+            Self::NameDescending => (vm::Sort::Name, true),
+            Self::State => (vm::Sort::State, false),
+            Self::StateDescending => (vm::Sort::State, true),
+            Self::Host => (vm::Sort::Host, false),
+            Self::HostDescending => (vm::Sort::Host, true),
+            Self::LastSample => (vm::Sort::LastSampleAt, false),
+            Self::LastSampleDescending => (vm::Sort::LastSampleAt, true),
+        };
+        Order { by, descending }
+    }
+}
+
+fn state_code(name: &str) -> Result<i16, ApiError> {
+    state::code(state::VM, name)
+        .and_then(|code| i16::try_from(code).ok())
+        .ok_or_else(|| ApiError::parameter("state", format_args!("{name:?} is no state of a VM")))
+}
+
 /// Virtual machines, a page at a time.
 #[utoipa::path(get, path = "/vms", tag = "vms", params(VmParams),
     responses((status = 200, description = "One page", body = Envelope<Page<Vm>>), Problems))]
-pub async fn list_vms(
-    State(_app): State<App>,
+pub(crate) async fn list_vms(
+    State(app): State<App>,
     Params(params): Params<VmParams>,
 ) -> Result<Envelope<Page<Vm>>, ApiError> {
-    page::check(params.page, params.page_size)?;
-    Err(ApiError::DatabaseUnavailable)
+    let paging = page::check(params.page, params.page_size)?;
+    let state = params
+        .state
+        .as_deref()
+        .filter(|name| !name.is_empty())
+        .map(state_code)
+        .transpose()?;
+    let filter = vm::Filter {
+        search: params.q,
+        state,
+        host: params.host,
+        order: params.sort.order(),
+        paging,
+    };
+    Ok(Envelope::ok(page::of(
+        vm::list(&app.store, &filter).await?,
+        paging,
+    )))
 }
 
 /// One virtual machine with its devices.
 #[utoipa::path(get, path = "/vms/{id}", tag = "vms",
     params(("id" = String, Path, format = "uuid", description = "UUID of the VM")),
     responses((status = 200, description = "The VM", body = Envelope<VmDetail>), Problems))]
-pub async fn get_vm(State(_app): State<App>, Id(_id): Id<VmId>) -> Result<Envelope<VmDetail>, ApiError> {
-    Err(ApiError::DatabaseUnavailable)
+pub(crate) async fn get_vm(
+    State(app): State<App>,
+    Id(id): Id<VmId>,
+    Params(Nothing {}): Params<Nothing>,
+) -> Result<Envelope<VmDetail>, ApiError> {
+    let vm = vm::get(&app.store, id).await?.ok_or(ApiError::NotFound)?.into();
+    let devices = devices(&app, Reference::Vm(id)).await?;
+    Ok(Envelope::ok(VmDetail { vm, devices }))
 }

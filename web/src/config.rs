@@ -1,0 +1,105 @@
+//! The web service's configuration file.
+
+use serde::{Deserialize, Deserializer, de};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use vmscope_link::IdentityFiles;
+use vmscope_service::{Secret, telemetry};
+
+/// Everything that can be configured; `packaging/config/web.toml` documents each key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// TCP address of the dashboard and the API; loopback only.
+    #[serde(default = "default_listen", deserialize_with = "loopback")]
+    pub listen: SocketAddr,
+    /// TCP address of the admin endpoint; loopback only.
+    #[serde(default = "default_admin", deserialize_with = "loopback")]
+    pub admin: SocketAddr,
+    /// `host:port` (UDP) of every collector, for live samples. Without any there is only history.
+    #[serde(default)]
+    pub collectors: Vec<String>,
+    /// Who this server is.
+    pub identity: IdentityFiles,
+    /// Where history is.
+    pub database: Database,
+    /// What is logged.
+    #[serde(default)]
+    pub telemetry: telemetry::Config,
+}
+
+/// The database.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// `postgres://user:password@host/name`.
+    pub url: Secret<String>,
+}
+
+const fn default_listen() -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8780)
+}
+
+const fn default_admin() -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8781)
+}
+
+/// Nobody is asked who they are yet, so nobody from outside may ask.
+fn loopback<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let address = SocketAddr::deserialize(deserializer)?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(de::Error::custom(format_args!(
+        "{address} is no loopback address: vmscope has no access control yet, so it listens on 127.0.0.1 or [::1] only; \
+         put a reverse proxy with access control before it, or use an SSH tunnel"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const DOCUMENTED: &str = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../packaging/config/web.toml"
+    ));
+
+    fn parse(text: &str) -> Result<Config, vmscope_service::config::Error> {
+        vmscope_service::config::parse(text, Path::new("web.toml"))
+    }
+
+    /// What the documentation gives as defaults, all switched on, says the same as leaving them out.
+    #[test]
+    fn the_documented_file_states_the_defaults() {
+        let documented = parse(DOCUMENTED).expect("the documented file");
+        let all: String = DOCUMENTED
+            .lines()
+            .map(|line| {
+                line.strip_prefix('#')
+                    .filter(|rest| !rest.starts_with(' '))
+                    .unwrap_or(line)
+            })
+            .fold(String::new(), |text, line| text + line + "\n");
+        assert_ne!(all, DOCUMENTED);
+        assert_eq!(
+            format!("{:?}", parse(&all).expect("every key")),
+            format!("{documented:?}")
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_its_name() {
+        let error = parse(&format!("listne = \"[::1]:1\"\n{DOCUMENTED}")).expect_err("a typing error");
+        assert!(error.to_string().contains("listne"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_is_refused_with_the_reason() {
+        for address in ["0.0.0.0:8780", "[::]:8780", "192.0.2.1:8780"] {
+            let error = parse(&format!("listen = \"{address}\"\n{DOCUMENTED}")).expect_err("not loopback");
+            assert!(error.to_string().contains("no access control"), "{error}");
+        }
+        assert!(parse(&format!("listen = \"[::1]:0\"\n{DOCUMENTED}")).is_ok());
+    }
+}
