@@ -77,6 +77,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document: OpenAPI 3.1. */
+        get: operations["get_openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -307,7 +324,7 @@ export interface components {
                     /** @description True when that was in the last 15 s. */
                     reporting: boolean;
                     /**
-                     * @description Its VMs, counted by state name.
+                     * @description Its reporting VMs, counted by state name.
                      * @example {
                      *       "running": 3
                      *     }
@@ -397,7 +414,7 @@ export interface components {
                      */
                     state_reason: string | null;
                     /**
-                     * Format: int64
+                     * Format: int32
                      * @description Virtual processors in use.
                      */
                     vcpus: number | null;
@@ -543,7 +560,7 @@ export interface components {
             /** @description True when that was in the last 15 s. */
             reporting: boolean;
             /**
-             * @description Its VMs, counted by state name.
+             * @description Its reporting VMs, counted by state name.
              * @example {
              *       "running": 3
              *     }
@@ -662,6 +679,19 @@ export interface components {
             hosts: components["schemas"]["HostCounts"];
             /** @description Virtual machines. */
             vms: components["schemas"]["VmCounts"];
+        };
+        /** @description The body of every error. */
+        Problem: {
+            /**
+             * Format: int32
+             * @description Application code, never 0.
+             * @example 40001
+             */
+            code: number;
+            /** @description Always null. */
+            data: Record<string, never> | null;
+            /** @description What is wrong, in the caller's language. */
+            message: string;
         };
         /** @description The metrics of one entity over one range of time. */
         Series: {
@@ -818,7 +848,7 @@ export interface components {
              */
             state_reason: string | null;
             /**
-             * Format: int64
+             * Format: int32
              * @description Virtual processors in use.
              */
             vcpus: number | null;
@@ -826,7 +856,7 @@ export interface components {
         /** @description Virtual machines by state. */
         VmCounts: {
             /**
-             * @description Number by state name; states without a VM are left out.
+             * @description Those with a sample in the last 15 s, by state name; states without a VM are left out.
              * @example {
              *       "paused": 1,
              *       "running": 3
@@ -846,11 +876,6 @@ export interface components {
             /** @description Its virtual processors, disks and network interfaces. */
             devices: components["schemas"]["Device"][];
         };
-        Problem: {
-            code: number;
-            message: string;
-            data?: null;
-        };
     };
     responses: never;
     parameters: never;
@@ -869,8 +894,8 @@ export interface operations {
                 page_size?: number;
                 /** @description Only hosts whose name contains this, in any case, or whose UUID begins with it. */
                 q?: string;
-                /** @description Order. */
-                sort?: ("name" | "-name" | "last_sample_at" | "-last_sample_at") & Record<string, never>;
+                /** @description Order; by name when not given. */
+                sort?: "name" | "-name" | "last_sample_at" | "-last_sample_at";
             };
             header?: never;
             path?: never;
@@ -1110,6 +1135,80 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Metrics"];
                 };
             };
+            /** @description 40000 bad request, 40001 bad parameter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request from or for another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too much asked for. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50301 too many live connections. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
         };
     };
     get_overview: {
@@ -1206,7 +1305,7 @@ export interface operations {
                  */
                 step?: string;
                 /** @description How the samples within a step become one value. */
-                function?: ("avg" | "min" | "max" | "last") & Record<string, never>;
+                function?: "avg" | "min" | "max" | "last";
             };
             header?: never;
             path?: never;
@@ -1288,8 +1387,8 @@ export interface operations {
                 page_size?: number;
                 /** @description Only VMs whose name contains this, in any case, or whose UUID begins with it. */
                 q?: string;
-                /** @description Order. */
-                sort?: ("name" | "-name" | "state" | "-state" | "host" | "-host" | "last_sample_at" | "-last_sample_at") & Record<string, never>;
+                /** @description Order; by name when not given. */
+                sort?: "name" | "-name" | "state" | "-state" | "host" | "-host" | "last_sample_at" | "-last_sample_at";
                 /**
                  * @description Only VMs in this state, by name.
                  * @example running

@@ -124,14 +124,15 @@ function shade(plot: uPlot, gaps: Gap[]): void {
   const { ctx, bbox } = plot
   const left = bbox.left
   const right = bbox.left + bbox.width
+  const [area, edge] = [token('--gap'), token('--gap-line')]
   ctx.save()
   for (const gap of gaps) {
     const from = Math.max(left, plot.valToPos(gap.from_ms, 'x', true))
     const to = Math.min(right, Math.max(plot.valToPos(gap.to_ms, 'x', true), from + 2))
     if (to <= left || from >= right) continue
-    ctx.fillStyle = token('--gap')
+    ctx.fillStyle = area
     ctx.fillRect(from, bbox.top, to - from, bbox.height)
-    ctx.fillStyle = token('--gap-line')
+    ctx.fillStyle = edge
     ctx.fillRect(from, bbox.top + bbox.height - 3, to - from, 3)
   }
   ctx.restore()

@@ -89,4 +89,11 @@ describe('times', () => {
       expect(axisTime(midnight, 86_400_000, locale)).toMatch(/01.02/)
     }
   })
+
+  it('writes the date at midnight when hours are shown, and English dates in one order only', () => {
+    const midnight = new Date(2026, 0, 2, 0, 0, 0).getTime()
+    expect(axisTime(midnight, 6 * 3_600_000, 'en')).toBe('01-02')
+    expect(axisTime(midnight + 6 * 3_600_000, 6 * 3_600_000, 'en')).toBe('06:00')
+    expect(dateTime(midnight, 'en')).toBe('2026-01-02, 00:00:00')
+  })
 })

@@ -132,11 +132,14 @@ export function ago(time_ms: number, now_ms: number, locale: string): string {
 
 const times = new Map<string, Intl.DateTimeFormat>()
 
+/** English dates by year, month, day: the order of the others is another one on each side of the Atlantic. */
+const DATE_LOCALE: Record<string, string> = { en: 'en-CA' }
+
 function timeFormat(locale: string, key: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const id = `${locale}/${key}`
   let format = times.get(id)
   if (!format) {
-    format = new Intl.DateTimeFormat(locale, { hourCycle: 'h23', ...options })
+    format = new Intl.DateTimeFormat(DATE_LOCALE[locale] ?? locale, { hourCycle: 'h23', ...options })
     times.set(id, format)
   }
   return format
@@ -154,9 +157,10 @@ export function dateTime(time_ms: number, locale: string): string {
   }).format(time_ms)
 }
 
-/** A time on a chart's axis: as fine as the distance between two ticks asks for. */
+/** A time on a chart's axis: as fine as the distance between two ticks asks for; midnight is the new date. */
 export function axisTime(time_ms: number, step_ms: number, locale: string): string {
-  if (step_ms >= 86_400_000) return timeFormat(locale, 'day', { month: '2-digit', day: '2-digit' }).format(time_ms)
+  const midnight = step_ms >= 3_600_000 && new Date(time_ms).getHours() === 0
+  if (step_ms >= 86_400_000 || midnight) return timeFormat(locale, 'day', { month: '2-digit', day: '2-digit' }).format(time_ms)
   if (step_ms >= 60_000) return timeFormat(locale, 'minute', { hour: '2-digit', minute: '2-digit' }).format(time_ms)
   return timeFormat(locale, 'second', { hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(time_ms)
 }

@@ -23,21 +23,28 @@ describe('layOut', () => {
     expect(rows[6]).toBe(17_500)
   })
 
-  it('breaks a line at a gap of its group even when its points are near', () => {
-    const times = seconds(0, 4)
-    const { points } = layOut(times, [{ values: [1, 1, 1, 1, 1], group: 'cheap' }], [gap(2200, 2800, 'cheap')])
-    expect(points[0]).toEqual([1, 1, 1, null, 1, 1])
+  it('breaks a line at a gap of its group even when only one sample is missing', () => {
+    const times = [0, 1000, 2000, 4000, 5000, 6000]
+    const line = { values: [1, 1, 1, 1, 1, 1], group: 'cheap' as const }
+    expect(layOut(times, [line], [gap(3000, 3000, 'cheap')]).points[0]).toEqual([1, 1, 1, null, 1, 1, 1])
+    expect(layOut(times, [line], []).points[0]).toEqual([1, 1, 1, 1, 1, 1])
+  })
+
+  it('keeps a coarse line whole over a gap that is shorter than its step', () => {
+    const times = seconds(0, 600, 60)
+    const line = { values: times.map(() => 1), group: 'cheap' as const }
+    expect(layOut(times, [line], [gap(130_000, 135_000, 'cheap')]).points[0]).toEqual(line.values)
   })
 
   it('does not break the lines of another group at a gap', () => {
-    const times = seconds(0, 4)
+    const times = [0, 1000, 3000, 4000, 5000]
     const { points } = layOut(times, [{ values: [1, 1, 1, 1, 1], group: 'cheap' }], [gap(1200, 2800, 'dear')])
     expect(points[0]?.includes(null)).toBe(false)
   })
 
   it('breaks every line at a gap that took whole ticks', () => {
-    const times = seconds(0, 4)
-    const { points } = layOut(times, [{ values: [1, 1, 1, 1, 1], group: 'host' }], [gap(1200, 1800, 'all')])
+    const times = [0, 1000, 3000, 4000, 5000]
+    const { points } = layOut(times, [{ values: [1, 1, 1, 1, 1], group: 'host' }], [gap(2000, 2000, 'all')])
     expect(points[0]?.includes(null)).toBe(true)
   })
 

@@ -26,52 +26,62 @@ export interface Layout {
 const TOLERATED_INTERVALS = 3
 /** Two points this near are always joined, whatever the usual interval seems to be. */
 const ALWAYS_JOINED_MS = 3500
+/** A point is missing between two that are this many usual intervals apart: if the ledger has a gap there, the line breaks. */
+const MISSED_ONE = 1.5
 
 /** Whether a gap of the ledger concerns a line of that sampling group. */
 export function concerns(gap: Gap, group: string): boolean {
   return gap.group === group || gap.group === 'all'
 }
 
-function median(sorted: number[]): number {
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
+/** The usual distance between two points of this line, in ms: the median, which rare outages don't change. */
+function interval(times: number[], values: Column): number {
+  const distances: number[] = []
+  let last: number | null = null
+  times.forEach((time, row) => {
+    if (values[row] == null) return
+    if (last !== null) distances.push(time - last)
+    last = time
+  })
+  distances.sort((a, b) => a - b)
+  return distances[Math.floor(distances.length / 2)] ?? 0
 }
 
 /** The longest distance between two points of this line that still is its rhythm, in ms. */
 export function reach(times: number[], values: Column): number {
-  const intervals: number[] = []
-  let last: number | null = null
-  times.forEach((time, row) => {
-    if (values[row] == null) return
-    if (last !== null) intervals.push(time - last)
-    last = time
-  })
-  intervals.sort((a, b) => a - b)
-  return Math.max(ALWAYS_JOINED_MS, median(intervals) * TOLERATED_INTERVALS)
+  return Math.max(ALWAYS_JOINED_MS, interval(times, values) * TOLERATED_INTERVALS)
 }
 
-/** Rows after which nothing may be joined: pairs of neighbours that are too far apart for every line, or have a gap between. */
-function separators(times: number[], lines: Line[], gaps: Gap[]): number[] {
-  const limit = Math.min(...lines.map((line) => reach(times, line.values)))
-  const rows: number[] = []
+/** Says of two moments whether a line may run from one to the other. */
+function joiner(times: number[], line: Line, gaps: Gap[]): (from_ms: number, to_ms: number) => boolean {
+  const usual = interval(times, line.values)
+  const limit = Math.max(ALWAYS_JOINED_MS, usual * TOLERATED_INTERVALS)
+  const own = gaps.filter((gap) => concerns(gap, line.group))
+  return (from_ms, to_ms) => {
+    const distance = to_ms - from_ms
+    if (distance > limit) return false
+    // Within one step of a coarse history a gap is only shaded: both of its ends have been measured.
+    return distance <= usual * MISSED_ONE || !own.some((gap) => gap.from_ms < to_ms && gap.to_ms > from_ms)
+  }
+}
+
+/** Rows between which an empty row is needed, because some line must break where no row is. */
+function separators(times: number[], lines: Line[], gaps: Gap[]): Set<number> {
+  const joiners = lines.map((line) => joiner(times, line, gaps))
+  const rows = new Set<number>()
   for (let row = 0; row + 1 < times.length; row += 1) {
-    const from = times[row] ?? 0
-    const to = times[row + 1] ?? 0
-    if (to - from > limit || gaps.some((gap) => gap.from_ms < to && gap.to_ms > from)) rows.push(row)
+    const [from, to] = [times[row] ?? 0, times[row + 1] ?? 0]
+    if (joiners.some((joined) => !joined(from, to))) rows.add(row)
   }
   return rows
 }
 
-function pointsOf(times: number[], line: Line, gaps: Gap[]): Point[] {
-  const limit = reach(times, line.values)
-  const own = gaps.filter((gap) => concerns(gap, line.group))
+function pointsOf(times: number[], line: Line, joined: (from_ms: number, to_ms: number) => boolean): Point[] {
   const points: Point[] = line.values.map((one) => one ?? null)
   let last = -1
   for (let row = 0; row < points.length; row += 1) {
     if (points[row] === null) continue
-    const from = times[last] ?? 0
-    const to = times[row] ?? 0
-    const joined = last >= 0 && to - from <= limit && !own.some((gap) => gap.from_ms < to && gap.to_ms > from)
-    if (joined) points.fill(undefined, last + 1, row)
+    if (last >= 0 && joined(times[last] ?? 0, times[row] ?? 0)) points.fill(undefined, last + 1, row)
     last = row
   }
   return points
@@ -80,7 +90,7 @@ function pointsOf(times: number[], line: Line, gaps: Gap[]): Point[] {
 /** Lays the lines out over `times`, with an empty row wherever something is missing. */
 export function layOut(times: number[], lines: Line[], gaps: Gap[]): Layout {
   if (lines.length === 0 || times.length === 0) return { times: [...times], points: lines.map(() => []), source: times.map((_, row) => row) }
-  const after = new Set(separators(times, lines, gaps))
+  const after = separators(times, lines, gaps)
   const rows: number[] = []
   const source: number[] = []
   times.forEach((time, row) => {
@@ -91,13 +101,10 @@ export function layOut(times: number[], lines: Line[], gaps: Gap[]): Layout {
       source.push(-1)
     }
   })
-  const points = lines.map((line) =>
-    pointsOf(
-      rows,
-      { ...line, values: source.map((row) => (row < 0 ? null : (line.values[row] ?? null))) },
-      gaps,
-    ),
-  )
+  const points = lines.map((line) => {
+    const values = source.map((row) => (row < 0 ? null : (line.values[row] ?? null)))
+    return pointsOf(rows, { ...line, values }, joiner(times, line, gaps))
+  })
   return { times: rows, points, source }
 }
 
