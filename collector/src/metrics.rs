@@ -62,7 +62,7 @@ impl Metrics {
             feed_dropped: Counter::default(),
         };
         for cause in Cause::ALL {
-            metrics.refused.get_or_create(&[("cause", cause.name())]);
+            drop(metrics.refused.get_or_create(&[("cause", cause.name())]));
         }
         metrics.register(registry.sub_registry_with_prefix("vmscope_collector"));
         metrics

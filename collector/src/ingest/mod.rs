@@ -25,6 +25,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use registry::Registry;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use vmscope_link::Listener;
@@ -113,11 +114,10 @@ impl Writers {
     }
 
     /// Hands `job` to the one writer of its host; fails when that has stopped.
-    async fn send(&self, job: Job) -> Result<(), mpsc::error::SendError<Job>> {
+    async fn send(&self, job: Job) -> Result<(), SendError<Job>> {
         let writer = job.batch.host_id.unsigned_abs() as usize % self.queues.len();
-        let slot = match self.queues[writer].reserve().await {
-            Ok(slot) => slot,
-            Err(_) => return Err(mpsc::error::SendError(job)),
+        let Ok(slot) = self.queues[writer].reserve().await else {
+            return Err(SendError(job));
         };
         self.metrics.queue.inc();
         slot.send(job);

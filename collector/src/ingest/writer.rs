@@ -165,7 +165,10 @@ impl Shard {
         // One host's frames side by side, still in their order: when one is refused, those behind it come next.
         jobs.sort_by_key(|job| job.batch.host_id);
         let mut lot = Settling::new(jobs);
-        let mut ranges = vec![0..lot.batches.len()];
+        let mut ranges = vec![Range {
+            start: 0,
+            end: lot.batches.len(),
+        }];
         while let Some(range) = ranges.pop() {
             let range = lot.without_poisoned(range);
             if range.is_empty() {

@@ -1,5 +1,11 @@
 //! The collector as its peers and its database see it.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod failures;
 mod feed;
 mod ingest;

@@ -37,7 +37,7 @@ async fn a_frame_of_another_host_is_refused() {
         .expect("encoded");
     agent.peer.send(&Message::Frame(frame)).await;
     assert_eq!(agent.peer.refusal().await, "host_mismatch");
-    assert_eq!(site.refused("host_mismatch").await, 1.0);
+    assert_eq!(site.refused("host_mismatch").await, 1);
     still_serves(&site).await;
     site.stop().await;
 }
@@ -53,7 +53,7 @@ async fn frames_that_can_not_be_read_are_refused() {
             .send(&Message::Frame(Frame { host: host(1), body }))
             .await;
         assert_eq!(agent.peer.refusal().await, "bad_frame");
-        assert_eq!(site.refused("bad_frame").await, f64::from(round));
+        assert_eq!(site.refused("bad_frame").await, u64::from(round));
     }
     still_serves(&site).await;
     site.stop().await;
@@ -67,7 +67,7 @@ async fn positions_that_do_not_grow_are_refused() {
     agent.acknowledged(1, 3).await;
     agent.send(1, 3..=4).await;
     assert_eq!(agent.peer.refusal().await, "out_of_order");
-    assert_eq!(site.refused("out_of_order").await, 1.0);
+    assert_eq!(site.refused("out_of_order").await, 1);
     site.stop().await;
     assert_eq!(stored(&database).await.hosts, 3);
 }
@@ -75,7 +75,7 @@ async fn positions_that_do_not_grow_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_do_not_begin_with_a_hello_are_refused() {
     let (_database, site) = site().await;
-    for (count, role) in [(1.0, Role::Agent(host(1))), (2.0, Role::Web("test".to_owned()))] {
+    for (count, role) in [(1, Role::Agent(host(1))), (2, Role::Web("test".to_owned()))] {
         let mut peer = site.dial(&role).await;
         peer.send(&Message::Subscribe { hosts: None }).await;
         assert_eq!(peer.refusal().await, "no_hello");
@@ -98,7 +98,7 @@ async fn messages_of_the_other_role_are_refused() {
     }))
     .await;
     assert_eq!(web.refusal().await, "unexpected_message");
-    assert_eq!(site.refused("unexpected_message").await, 2.0);
+    assert_eq!(site.refused("unexpected_message").await, 2);
     still_serves(&site).await;
     site.stop().await;
 }
@@ -109,10 +109,7 @@ async fn peers_with_another_role_or_authority_get_no_session() {
     let address = site.collector.address;
     let collector = Role::Collector("other".to_owned());
     assert!(Peer::is_turned_away(&site.authority, address, &collector).await);
-    until("refusal by role", async || {
-        site.refused("wrong_role").await == 1.0
-    })
-    .await;
+    until("refusal by role", async || site.refused("wrong_role").await == 1).await;
     let stranger = Authority::create("stranger").expect("an authority");
     assert!(Peer::is_turned_away(&stranger, address, &Role::Agent(host(1))).await);
     still_serves(&site).await;
@@ -136,7 +133,7 @@ async fn a_newer_session_of_a_host_replaces_the_older() {
     );
     newer.send(1, 3..=4).await;
     newer.acknowledged(1, 4).await;
-    assert_eq!(site.refused("replaced").await, 1.0);
+    assert_eq!(site.refused("replaced").await, 1);
     site.stop().await;
     assert_eq!(stored(&database).await.hosts, 4);
 }
@@ -170,7 +167,7 @@ async fn data_that_the_database_refuses_costs_only_its_own_session() {
         agent.acknowledged(1, 4).await;
     }
     assert_eq!(bad.peer.refusal().await, "bad_data");
-    assert_eq!(site.refused("bad_data").await, 1.0);
+    assert_eq!(site.refused("bad_data").await, 1);
     let again = site.agent(host(1)).await;
     assert_eq!(
         again.committed,

@@ -17,7 +17,7 @@ use vmscope_store::Flavor;
 use vmscope_store::testing::Database;
 
 /// Longer than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// VMs on each host of these tests.
 pub(crate) const VMS: u32 = 3;
@@ -115,16 +115,16 @@ impl Site {
     }
 
     /// The value of one line of `/metrics`, 0 when there is none.
-    pub(crate) async fn metric(&self, name: &str) -> f64 {
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
         let text = self.get("/metrics").await;
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.trim().parse().expect("a number"))
+        line.map_or(0, |value| value.trim().parse().expect("a number"))
     }
 
     /// How many times a peer was refused for `cause`.
-    pub(crate) async fn refused(&self, cause: &str) -> f64 {
+    pub(crate) async fn refused(&self, cause: &str) -> u64 {
         self.metric(&format!("vmscope_collector_refused_total{{cause=\"{cause}\"}}"))
             .await
     }
