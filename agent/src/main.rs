@@ -1,5 +1,4 @@
 //! `vmscope-agent`: samples this host and its VMs and delivers the samples to a collector.
-
 use anyhow::Context;
 use clap::Parser;
 use std::path::PathBuf;
@@ -28,8 +27,8 @@ enum Command {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
     let command = Command::parse();
-    let (Command::Run { config: path } | Command::CheckConfig { config: path }) = &command;
-    let config = Config::load(path)?;
+    let (Command::Run { config } | Command::CheckConfig { config }) = &command;
+    let config = Config::load(config)?;
     let identity = Identity::load(&config.identity).context("identity can't be loaded")?;
     if matches!(command, Command::CheckConfig { .. }) {
         return Ok(ExitCode::SUCCESS);

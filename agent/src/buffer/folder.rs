@@ -126,8 +126,8 @@ impl Folder {
         self.discard(self.generation + 1);
     }
 
-    /// Sets the current store aside and makes room for a new one. Gives where it went; `None` when it is gone.
-    pub(super) fn quarantine(&mut self) -> Result<Option<PathBuf>, Failure> {
+    /// Sets the current store aside, so that a new one can take its place. Gives where it is (unless it had vanished).
+    pub(super) fn quarantine(&mut self) -> Result<PathBuf, Failure> {
         let mut second = unix_s();
         let aside = loop {
             let path = self.join(QUARANTINE, second);
@@ -136,17 +136,18 @@ impl Folder {
             }
             second += 1;
         };
-        let moved = match fs::rename(self.store(), &aside) {
-            Ok(()) => Some(aside),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(Failure::Unavailable(error.into())),
-        };
+        match fs::rename(self.store(), &aside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Failure::Unavailable(error.into()));
+            }
+            _ => {}
+        }
         self.generation += 1;
         let old = self.numbers(QUARANTINE).unwrap_or_default();
         for &number in old.iter().take(old.len().saturating_sub(QUARANTINES)) {
             self.delete(&self.join(QUARANTINE, number));
         }
-        Ok(moved)
+        Ok(aside)
     }
 
     /// Whether the disk has room for more records.

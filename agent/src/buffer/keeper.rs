@@ -1,97 +1,73 @@
-//! The buffer's thread: decides what is kept where, and what happens when the disk fails.
+//! The buffer's thread: what goes in, what comes out, what has to go.
 //!
 //! Order is everything here, because a collector drops what stands at or below its progress mark: records in memory are
-//! newer than all records on disk, so they are not given out while a store that can't be opened may hold older ones.
+//! newer than all records on disk, so they are not given out while a store that can't be read may hold older ones.
 
 use super::account::Account;
-use super::folder::{Folder, Mark};
+use super::disk::Disk;
 use super::losses::Losses;
 use super::ring::Ring;
-use super::shelf::{Hole, Shelf};
-use super::store::{Failure, Item};
+use super::shelf::Shelf;
+use super::store::Item;
 use super::{Batch, Config, Error, Recovery, Request, Status};
-use crate::now_us;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
 use vmscope_model::{Cause, Position, Record, record};
 
-/// First pause before the disk is tried again, doubled up to [`RETRY_MAX`].
-const RETRY_MIN: Duration = Duration::from_secs(1);
-/// Longest pause before the disk is tried again.
-const RETRY_MAX: Duration = Duration::from_secs(30);
-/// Files of this size are worth a fresh store when nearly nothing in them is live.
-const REBUILD_DISK_BYTES: u64 = 32 << 20;
-/// More live bytes than this are not copied to a fresh store: sled's own clean-up has to do.
-const REBUILD_LIVE_BYTES: u64 = 2 << 20;
-/// Appends between two looks at the size of the files.
+/// Appends between two looks at the size of the store's files.
 const REBUILD_CHECK: u64 = 128;
 
 pub(super) struct Keeper {
-    folder: Folder,
     config: Config,
-    shelf: Option<Shelf>,
+    disk: Disk,
     ring: Ring,
     /// The last record that the ring dropped, while the disk has not been told.
     dropped: Option<Item>,
     losses: Losses,
     account: Option<Account>,
-    mark: Mark,
     sequence: u64,
+    /// The highest acknowledged sequence of each epoch: removals that the disk did not take are not seen again.
     acknowledged: BTreeMap<u64, u64>,
-    retry_at: Instant,
-    retry_pause: Duration,
-    disk_bytes: u64,
 }
 
 impl Keeper {
     pub(super) fn open(path: &Path, config: &Config) -> Result<(Self, Recovery), Error> {
-        let folder = Folder::open(path)?;
-        let known = folder.read_mark();
+        let (disk, quarantined) = Disk::open(path)?;
         let mut keeper = Self {
-            folder,
             config: config.clone(),
-            shelf: None,
+            disk,
             ring: Ring::new(config.memory_ring_bytes),
             dropped: None,
             losses: Losses::default(),
             account: config.account_path.as_deref().and_then(open_account),
-            mark: known.unwrap_or_default(),
             sequence: 0,
             acknowledged: BTreeMap::new(),
-            retry_at: Instant::now(),
-            retry_pause: RETRY_MIN,
-            disk_bytes: 0,
         };
-        let quarantined = keeper.open_shelf(known);
-        keeper.begin_epoch();
+        keeper.note_damage();
         let recovery = Recovery {
-            records: keeper.shelf.as_ref().map_or(0, Shelf::records),
+            records: keeper.disk.shelf().map_or(0, Shelf::records),
             quarantined,
             lost: keeper.losses.counted().corruption,
-            on_disk: keeper.shelf.is_some(),
+            on_disk: keeper.disk.shelf().is_some(),
         };
         Ok((keeper, recovery))
     }
 
     pub(super) const fn epoch(&self) -> u64 {
-        self.mark.epoch
+        self.disk.epoch()
     }
 
     pub(super) fn status(&self) -> Status {
-        let shelf = self.shelf.as_ref();
+        let shelf = self.disk.shelf();
         let on_disk = shelf.and_then(Shelf::oldest).map(|(_, time_us)| time_us);
         Status {
             bytes: shelf.map_or(0, Shelf::bytes),
-            disk_bytes: self.disk_bytes,
+            disk_bytes: self.disk.bytes(),
             records: shelf.map_or(0, Shelf::records) + self.ring.len(),
             in_memory: self.ring.len(),
             oldest_us: on_disk.or_else(|| self.ring.front().map(|item| item.time_us)),
-            newest: (self.sequence > 0).then_some(Position {
-                epoch: self.mark.epoch,
-                sequence: self.sequence,
-            }),
+            newest: (self.sequence > 0).then(|| self.newest()),
             lost: self.losses.counted(),
         }
     }
@@ -116,7 +92,15 @@ impl Keeper {
                 return ControlFlow::Break(());
             }
         }
+        self.note_damage();
         ControlFlow::Continue(())
+    }
+
+    const fn newest(&self) -> Position {
+        Position {
+            epoch: self.disk.epoch(),
+            sequence: self.sequence,
+        }
     }
 
     fn append(&mut self, mut record: Record) -> Result<Position, Error> {
@@ -131,72 +115,56 @@ impl Keeper {
         };
         self.sequence += 1;
         let item = Item {
-            position: Position {
-                epoch: self.mark.epoch,
-                sequence: self.sequence,
-            },
+            position: self.newest(),
             time_us: record.tick.time_us,
             body,
         };
-        let position = item.position;
         if let Some(account) = &self.account {
-            account.begin(position, item.time_us);
+            account.begin(item.position, item.time_us);
         }
         self.evict_large(item.bytes());
-        // The ring is the way in; whatever can go to disk goes on from there at once, in order.
+        // Memory is the way in; from there everything goes on to disk at once, in order, if the disk takes it.
         self.ring.push(item);
         self.settle();
-        if self.ring.len() == 0 {
-            if let Some(account) = &self.account {
-                account.took(position, &record);
-            }
+        if let Some(account) = self.account.as_ref().filter(|_| self.ring.len() == 0) {
+            account.took(self.newest(), &record);
         }
         for item in self.ring.trim() {
             self.lose(Cause::BufferFull, &item);
             self.dropped = Some(item);
         }
-        Ok(position)
+        Ok(self.newest())
     }
 
     /// Moves what is in memory to disk, if the disk takes it.
     fn settle(&mut self) {
-        self.reopen();
-        if self.shelf.is_none() || !self.folder.has_room() {
+        self.disk.reopen();
+        if self.disk.shelf().is_none() {
             return;
         }
-        // A second try meets the fresh store that replaced a damaged one.
-        for _ in 0..2 {
-            let gone = self
-                .dropped
-                .as_ref()
-                .map(|item| Item::tombstone(item.position, item.time_us));
-            let items: Vec<Item> = gone.into_iter().chain(self.ring.iter().cloned()).collect();
-            let Some(last) = items.last().map(|item| item.position.sequence) else {
-                return;
-            };
-            match self.with_shelf(|shelf| shelf.append(&items)) {
-                Some(()) => {
-                    self.mark.last = last;
-                    self.note_mark();
-                    if self.ring.len() > 1 {
-                        tracing::info!(
-                            buffer.records = self.ring.len(),
-                            "buffer moved records from memory to disk"
-                        );
-                    }
-                    self.ring.clear();
-                    self.dropped = None;
-                    self.rebuild();
-                    return;
-                }
-                None if self.shelf.is_none() => return,
-                None => {}
-            }
+        let gone = self
+            .dropped
+            .as_ref()
+            .map(|item| Item::tombstone(item.position, item.time_us));
+        let items: Vec<Item> = gone.into_iter().chain(self.ring.iter().cloned()).collect();
+        if !self.disk.append(&items) {
+            return;
+        }
+        if self.ring.len() > 1 {
+            tracing::info!(
+                buffer.records = self.ring.len(),
+                "buffer moved records from memory to disk"
+            );
+        }
+        self.ring.clear();
+        self.dropped = None;
+        if self.sequence.is_multiple_of(REBUILD_CHECK) {
+            self.disk.rebuild();
         }
     }
 
     fn peek(&mut self, mut after: Option<Position>, limits: Batch) -> Vec<(Position, Record)> {
-        self.reopen();
+        self.disk.reopen();
         loop {
             let items = self.read(after, limits);
             let Some(last) = items.last().map(|item| item.position) else {
@@ -206,32 +174,24 @@ impl Keeper {
             if !records.is_empty() {
                 return records;
             }
-            // Only tombstones: what follows them may be whole.
+            // Nothing but tombstones and the like: what follows them may be whole.
             after = Some(last);
         }
     }
 
     fn read(&mut self, after: Option<Position>, limits: Batch) -> Vec<Item> {
-        if self.shelf.is_none() && self.folder.has_store() {
+        if self.disk.is_hidden() {
             return Vec::new();
         }
         let items = self
-            .with_shelf(|shelf| shelf.read(after, limits))
+            .disk
+            .with(|shelf| shelf.read(after, limits))
             .unwrap_or_default();
-        if !items.is_empty() {
-            return items;
+        if items.is_empty() {
+            self.ring.read(after, limits)
+        } else {
+            items
         }
-        let mut bytes = 0;
-        self.ring
-            .iter()
-            .filter(|item| after.is_none_or(|after| item.position > after))
-            .enumerate()
-            .take_while(|(count, item)| {
-                bytes += item.body.len();
-                *count == 0 || (bytes <= limits.bytes && *count < limits.records)
-            })
-            .map(|(_, item)| item.clone())
-            .collect()
     }
 
     fn decode(&mut self, item: Item) -> Option<(Position, Record)> {
@@ -248,10 +208,29 @@ impl Keeper {
             Ok(record) => Some((item.position, record)),
             Err(error) => {
                 tracing::error!(record.epoch = epoch, record.sequence = sequence, %error, "buffer dropped a damaged record");
-                self.losses.add(Cause::Corruption, item.time_us, item.time_us, 1);
-                self.with_shelf(|shelf| shelf.bury(&item));
+                self.bury(&item);
                 None
             }
+        }
+    }
+
+    fn bury(&mut self, item: &Item) {
+        self.losses.add(Cause::Corruption, item.time_us, item.time_us, 1);
+        self.disk.with(|shelf| shelf.bury(item));
+    }
+
+    fn discard(&mut self, position: Position) {
+        let before = Position {
+            epoch: position.epoch,
+            sequence: position.sequence.saturating_sub(1),
+        };
+        let first = Batch { records: 1, bytes: 0 };
+        if let Some(item) = self
+            .read(Some(before), first)
+            .first()
+            .filter(|item| item.position == position)
+        {
+            self.bury(item);
         }
     }
 
@@ -266,23 +245,7 @@ impl Keeper {
             self.ring.pop();
         }
         self.raise_floor(upto);
-        self.with_shelf(|shelf| shelf.release(upto));
-    }
-
-    fn discard(&mut self, position: Position) {
-        let before = Position {
-            epoch: position.epoch,
-            sequence: position.sequence.saturating_sub(1),
-        };
-        let first = Batch { records: 1, bytes: 0 };
-        if let Some(item) = self
-            .read(Some(before), first)
-            .into_iter()
-            .find(|item| item.position == position)
-        {
-            self.losses.add(Cause::Corruption, item.time_us, item.time_us, 1);
-            self.with_shelf(|shelf| shelf.bury(&item));
-        }
+        self.disk.with(|shelf| shelf.release(upto));
     }
 
     /// Drops the oldest records until `more` bytes fit.
@@ -301,18 +264,25 @@ impl Keeper {
 
     fn evict(&mut self, cause: Cause, due: impl Fn(&Shelf) -> bool) {
         while let Some((oldest, _)) = self
-            .shelf
-            .as_ref()
+            .disk
+            .shelf()
             .filter(|shelf| due(shelf))
             .and_then(Shelf::oldest)
         {
             self.raise_floor(oldest);
-            match self.with_shelf(Shelf::pop).flatten() {
+            match self.disk.with(Shelf::pop).flatten() {
                 Some(item) if item.is_tombstone() => {}
                 Some(item) => self.lose(cause, &item),
                 None => return,
             }
         }
+    }
+
+    fn raise_floor(&mut self, upto: Position) {
+        self.disk.raise_floor(Position {
+            sequence: upto.sequence.min(self.sequence),
+            ..upto
+        });
     }
 
     fn lose(&mut self, cause: Cause, item: &Item) {
@@ -322,192 +292,15 @@ impl Keeper {
         }
     }
 
-    fn raise_floor(&mut self, upto: Position) {
-        if upto.epoch == self.mark.epoch && upto.sequence > self.mark.floor {
-            self.mark.floor = upto.sequence.min(self.sequence);
-            self.note_mark();
-        }
-    }
-
-    fn note_mark(&self) {
-        if let Err(error) = self.folder.write_mark(self.mark) {
-            tracing::debug!(%error, "buffer can't write its mark");
-        }
-    }
-
-    /// Gives this run an epoch that was never used and makes that durable.
-    fn begin_epoch(&mut self) {
-        let stored = self
-            .shelf
-            .as_ref()
-            .and_then(Shelf::newest)
-            .map_or(0, |(position, _)| position.epoch);
-        let now_ms = u64::try_from(now_us() / 1_000).unwrap_or(0);
-        let epoch = self.mark.epoch.max(stored).saturating_add(1).max(now_ms);
-        self.mark = Mark {
-            epoch,
-            floor: 0,
-            last: 0,
-        };
-        if let Err(error) = self
-            .folder
-            .write_mark(self.mark)
-            .and_then(|()| self.folder.sync_mark())
-        {
-            tracing::warn!(%error, buffer.epoch = epoch, "buffer can't note its epoch: the clock alone keeps it unique");
-        }
-    }
-
-    /// Tries the disk again when it is time.
-    fn reopen(&mut self) {
-        if self.shelf.is_some() || Instant::now() < self.retry_at {
-            return;
-        }
-        self.open_shelf(None);
-        if self.shelf.is_some() {
-            tracing::info!(
-                buffer.records = self.status().records,
-                "buffer uses its disk again"
-            );
-            self.note_mark();
-        }
-    }
-
-    /// Opens the store, or a fresh one if it is damaged. Gives where the damaged one went.
-    fn open_shelf(&mut self, mark: Option<Mark>) -> Option<PathBuf> {
-        let mut quarantined = None;
-        for _ in 0..2 {
-            let opened = self.folder.prepare().and_then(|()| {
-                if !self.folder.has_store() && !self.folder.has_room() {
-                    return Err(Failure::from_io(std::io::ErrorKind::StorageFull.into()));
-                }
-                Shelf::open(
-                    &self.folder.store(),
-                    mark.filter(|_| quarantined.is_none()),
-                    now_us(),
-                )
-            });
-            match opened {
-                Ok((shelf, holes)) => {
-                    self.report(&holes);
-                    self.disk_bytes = shelf.disk_bytes().unwrap_or(0);
-                    self.shelf = Some(shelf);
-                    self.retry_pause = RETRY_MIN;
-                    break;
-                }
-                Err(failure) => quarantined = self.fail(failure, None).or(quarantined),
-            }
-            if self.retry_at > Instant::now() {
-                break;
-            }
-        }
-        quarantined
-    }
-
-    fn report(&mut self, holes: &[Hole]) {
-        for hole in holes {
-            tracing::error!(buffer.lost = hole.ticks, "buffer's store has lost records");
+    fn note_damage(&mut self) {
+        for hole in self.disk.take_holes() {
             self.losses
                 .add(Cause::Corruption, hole.from_us, hole.to_us, hole.ticks);
         }
     }
 
-    /// Uses the open store; `None` when there is none or it fails, which is then dealt with.
-    fn with_shelf<T>(&mut self, work: impl FnOnce(&mut Shelf) -> Result<T, Failure>) -> Option<T> {
-        let shelf = self.shelf.as_mut()?;
-        match work(shelf) {
-            Ok(value) => Some(value),
-            Err(failure) => {
-                let oldest_us = shelf.oldest().map(|(_, time_us)| time_us);
-                if let Some(shelf) = self.shelf.take() {
-                    shelf.abandon();
-                }
-                let damaged = matches!(failure, Failure::Damaged(_));
-                self.fail(failure, oldest_us);
-                if damaged && Instant::now() >= self.retry_at {
-                    self.open_shelf(None);
-                }
-                None
-            }
-        }
-    }
-
-    /// Deals with a store that failed: keeps to memory for a while, or sets the store aside and gives where.
-    fn fail(&mut self, failure: Failure, oldest_us: Option<i64>) -> Option<PathBuf> {
-        let failure = match failure {
-            Failure::Unavailable(_) => failure,
-            Failure::Damaged(problem) => match self.folder.quarantine() {
-                Ok(aside) => {
-                    let path = aside
-                        .as_deref()
-                        .map(|path| path.display().to_string())
-                        .unwrap_or_default();
-                    tracing::error!(
-                        problem,
-                        quarantine = path,
-                        "buffer's store is damaged and set aside: its records are lost"
-                    );
-                    let now_us = now_us();
-                    let began_us = i64::try_from(self.mark.epoch)
-                        .unwrap_or(i64::MAX)
-                        .saturating_mul(1_000);
-                    self.losses.add(
-                        Cause::Corruption,
-                        oldest_us.unwrap_or(began_us).min(now_us),
-                        now_us,
-                        0,
-                    );
-                    return aside;
-                }
-                Err(failure) => failure,
-            },
-        };
-        let cause = std::error::Error::source(&failure)
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        tracing::warn!(problem = %failure, cause, retry_s = self.retry_pause.as_secs(), "buffer keeps to memory");
-        self.retry_at = Instant::now() + self.retry_pause;
-        self.retry_pause = (self.retry_pause * 2).min(RETRY_MAX);
-        None
-    }
-
-    /// Replaces a store that is mostly dead space.
-    fn rebuild(&mut self) {
-        if !self.sequence.is_multiple_of(REBUILD_CHECK) {
-            return;
-        }
-        let Some(disk_bytes) = self.with_shelf(|shelf| shelf.disk_bytes()) else {
-            return;
-        };
-        self.disk_bytes = disk_bytes;
-        let Some(shelf) = self
-            .shelf
-            .as_ref()
-            .filter(|shelf| shelf.bytes() <= REBUILD_LIVE_BYTES)
-        else {
-            return;
-        };
-        if disk_bytes < REBUILD_DISK_BYTES {
-            return;
-        }
-        match shelf.copy(&self.folder.next_store()) {
-            Ok(fresh) => {
-                self.disk_bytes = fresh.disk_bytes().unwrap_or(0);
-                if let Some(old) = self.shelf.replace(fresh) {
-                    old.abandon();
-                }
-                self.folder.advance();
-                tracing::debug!(buffer.disk_bytes = disk_bytes, "buffer's store was rebuilt");
-            }
-            Err(failure) => {
-                tracing::warn!(%failure, "buffer's store could not be rebuilt");
-                self.folder.retreat();
-            }
-        }
-    }
-
     fn close(&mut self) {
-        self.retry_at = Instant::now();
+        self.disk.hurry();
         self.settle();
         if self.ring.len() > 0 {
             tracing::error!(
@@ -515,12 +308,7 @@ impl Keeper {
                 "buffer ends with records that the disk did not take"
             );
         }
-        if let Some(Err(failure)) = self.shelf.take().map(Shelf::close) {
-            tracing::error!(%failure, "buffer's store could not be closed");
-        }
-        if let Err(error) = self.folder.sync_mark() {
-            tracing::debug!(%error, "buffer can't make its mark durable");
-        }
+        self.disk.close();
     }
 }
 

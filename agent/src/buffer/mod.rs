@@ -39,6 +39,7 @@
 
 mod account;
 mod config;
+mod disk;
 mod folder;
 mod keeper;
 mod losses;

@@ -1,7 +1,9 @@
 //! Where records wait while the disk takes none: in memory, bounded by bytes, the oldest dropped first.
 
+use super::Batch;
 use super::store::Item;
 use std::collections::VecDeque;
+use vmscope_model::Position;
 
 /// Records in memory, in order.
 #[derive(Debug)]
@@ -46,6 +48,20 @@ impl Ring {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Item> {
         self.items.iter()
+    }
+
+    /// The records after `after`, within `limits`; the first in any case.
+    pub(super) fn read(&self, after: Option<Position>, limits: Batch) -> Vec<Item> {
+        let mut bytes = 0;
+        self.iter()
+            .filter(|item| after.is_none_or(|after| item.position > after))
+            .enumerate()
+            .take_while(|(count, item)| {
+                bytes += item.body.len();
+                *count == 0 || (bytes <= limits.bytes && *count < limits.records)
+            })
+            .map(|(_, item)| item.clone())
+            .collect()
     }
 
     pub(super) fn clear(&mut self) {

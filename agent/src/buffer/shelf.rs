@@ -15,7 +15,7 @@ pub(super) struct Shelf {
     records: u64,
     bytes: u64,
     oldest: Option<(Position, i64)>,
-    newest: Option<(Position, i64)>,
+    newest: Option<Position>,
 }
 
 /// A run of records that should be in a store and are not.
@@ -50,7 +50,12 @@ impl Shelf {
             oldest.get_or_insert((item.position, item.time_us));
             true
         })?;
-        (shelf.records, shelf.bytes, shelf.oldest, shelf.newest) = (records, bytes, oldest, survey.previous);
+        (shelf.records, shelf.bytes, shelf.oldest, shelf.newest) = (
+            records,
+            bytes,
+            oldest,
+            survey.previous.map(|(position, _)| position),
+        );
         Ok((shelf, survey.finish(now_us)))
     }
 
@@ -66,7 +71,7 @@ impl Shelf {
         self.oldest
     }
 
-    pub(super) const fn newest(&self) -> Option<(Position, i64)> {
+    pub(super) const fn newest(&self) -> Option<Position> {
         self.newest
     }
 
@@ -82,7 +87,7 @@ impl Shelf {
             self.bytes += item.bytes();
             let end = (item.position, item.time_us);
             self.oldest.get_or_insert(end);
-            self.newest = Some(end);
+            self.newest = Some(item.position);
         }
         Ok(())
     }

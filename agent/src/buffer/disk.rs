@@ -1,0 +1,268 @@
+//! The disk side of the buffer: an open store or none, and how it comes back from either kind of failure.
+
+use super::Error;
+use super::folder::{Folder, Mark};
+use super::shelf::{Hole, Shelf};
+use super::store::{Failure, Item};
+use crate::now_us;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use vmscope_model::Position;
+
+/// First pause before the disk is tried again, doubled up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_secs(1);
+/// Longest pause before the disk is tried again.
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Files of this size are worth a fresh store when nearly nothing in them is live.
+const REBUILD_DISK_BYTES: u64 = 32 << 20;
+/// More live bytes than this are not copied to a fresh store: sled's own clean-up has to do.
+const REBUILD_LIVE_BYTES: u64 = 2 << 20;
+
+pub(super) struct Disk {
+    folder: Folder,
+    shelf: Option<Shelf>,
+    mark: Mark,
+    /// Damage that nobody has been told of.
+    holes: Vec<Hole>,
+    retry_at: Instant,
+    retry_pause: Duration,
+    disk_bytes: u64,
+}
+
+impl Disk {
+    /// Takes the folder, opens its store and begins a new epoch. Gives where a damaged store was set aside.
+    pub(super) fn open(path: &Path) -> Result<(Self, Option<PathBuf>), Error> {
+        let folder = Folder::open(path)?;
+        let known = folder.read_mark();
+        let mut disk = Self {
+            folder,
+            shelf: None,
+            mark: known.unwrap_or_default(),
+            holes: Vec::new(),
+            retry_at: Instant::now(),
+            retry_pause: RETRY_MIN,
+            disk_bytes: 0,
+        };
+        let quarantined = disk.open_shelf(known);
+        disk.begin_epoch();
+        Ok((disk, quarantined))
+    }
+
+    pub(super) const fn epoch(&self) -> u64 {
+        self.mark.epoch
+    }
+
+    pub(super) const fn shelf(&self) -> Option<&Shelf> {
+        self.shelf.as_ref()
+    }
+
+    /// Bytes of the store's files when they were last looked at.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.disk_bytes
+    }
+
+    /// What was found missing since the last call.
+    pub(super) fn take_holes(&mut self) -> Vec<Hole> {
+        std::mem::take(&mut self.holes)
+    }
+
+    /// Whether a store is there whose records can't be read at the moment.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.shelf.is_none() && self.folder.has_store()
+    }
+
+    /// Tries the disk again when it is time.
+    pub(super) fn reopen(&mut self) {
+        if self.shelf.is_some() || Instant::now() < self.retry_at {
+            return;
+        }
+        self.open_shelf(None);
+        if self.shelf.is_some() {
+            tracing::info!("buffer uses its disk again");
+            self.note_mark();
+        }
+    }
+
+    /// Stores records that stand after all others; false when the disk doesn't take them.
+    pub(super) fn append(&mut self, items: &[Item]) -> bool {
+        let Some(last) = items.last().map(|item| item.position.sequence) else {
+            return true;
+        };
+        // A second try meets the fresh store that replaced a damaged one.
+        for _ in 0..2 {
+            if !self.folder.has_room() {
+                return false;
+            }
+            if self.with(|shelf| shelf.append(items)).is_some() {
+                self.mark.last = last;
+                self.note_mark();
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Records of the current epoch up to this sequence are about to leave.
+    pub(super) fn raise_floor(&mut self, upto: Position) {
+        if upto.epoch == self.mark.epoch && upto.sequence > self.mark.floor {
+            self.mark.floor = upto.sequence;
+            self.note_mark();
+        }
+    }
+
+    /// Uses the open store; `None` when there is none or it fails, which is then dealt with.
+    pub(super) fn with<T>(&mut self, work: impl FnOnce(&mut Shelf) -> Result<T, Failure>) -> Option<T> {
+        let shelf = self.shelf.as_mut()?;
+        let failure = match work(shelf) {
+            Ok(value) => return Some(value),
+            Err(failure) => failure,
+        };
+        let oldest_us = shelf.oldest().map(|(_, time_us)| time_us);
+        if let Some(shelf) = self.shelf.take() {
+            shelf.abandon();
+        }
+        let damaged = matches!(failure, Failure::Damaged(_));
+        self.fail(failure, oldest_us);
+        if damaged && Instant::now() >= self.retry_at {
+            self.open_shelf(None);
+        }
+        None
+    }
+
+    /// Replaces a store that is mostly dead space.
+    pub(super) fn rebuild(&mut self) {
+        let Some(disk_bytes) = self.with(|shelf| shelf.disk_bytes()) else {
+            return;
+        };
+        self.disk_bytes = disk_bytes;
+        let small = |shelf: &&Shelf| shelf.bytes() <= REBUILD_LIVE_BYTES;
+        let Some(shelf) = self.shelf.as_ref().filter(small) else {
+            return;
+        };
+        if disk_bytes < REBUILD_DISK_BYTES {
+            return;
+        }
+        match shelf.copy(&self.folder.next_store()) {
+            Ok(fresh) => {
+                self.disk_bytes = fresh.disk_bytes().unwrap_or(0);
+                if let Some(old) = self.shelf.replace(fresh) {
+                    old.abandon();
+                }
+                self.folder.advance();
+                tracing::debug!(buffer.disk_bytes = disk_bytes, "buffer's store was rebuilt");
+            }
+            Err(failure) => {
+                tracing::warn!(%failure, "buffer's store could not be rebuilt");
+                self.folder.retreat();
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        if let Some(Err(failure)) = self.shelf.take().map(Shelf::close) {
+            tracing::error!(%failure, "buffer's store could not be closed");
+        }
+        if let Err(error) = self.folder.sync_mark() {
+            tracing::debug!(%error, "buffer can't make its mark durable");
+        }
+    }
+
+    /// Makes the next [`reopen`](Self::reopen) try at once.
+    pub(super) fn hurry(&mut self) {
+        self.retry_at = Instant::now();
+    }
+
+    /// Gives this run an epoch that was never used and makes that durable.
+    fn begin_epoch(&mut self) {
+        let stored = self
+            .shelf
+            .as_ref()
+            .and_then(Shelf::newest)
+            .map_or(0, |position| position.epoch);
+        let now_ms = u64::try_from(now_us() / 1_000).unwrap_or(0);
+        let epoch = self.mark.epoch.max(stored).saturating_add(1).max(now_ms);
+        self.mark = Mark {
+            epoch,
+            floor: 0,
+            last: 0,
+        };
+        if let Err(error) = self
+            .folder
+            .write_mark(self.mark)
+            .and_then(|()| self.folder.sync_mark())
+        {
+            tracing::warn!(%error, buffer.epoch = epoch, "buffer can't note its epoch: the clock alone keeps it unique");
+        }
+    }
+
+    /// Opens the store, or a fresh one if it is damaged. Gives where the damaged one went.
+    fn open_shelf(&mut self, mark: Option<Mark>) -> Option<PathBuf> {
+        match self.try_shelf(mark) {
+            Ok(()) => None,
+            Err(failure) => {
+                let quarantined = self.fail(failure, None)?;
+                if let Err(failure) = self.try_shelf(None) {
+                    self.fail(failure, None);
+                }
+                Some(quarantined)
+            }
+        }
+    }
+
+    fn try_shelf(&mut self, mark: Option<Mark>) -> Result<(), Failure> {
+        self.folder.prepare()?;
+        if !self.folder.has_store() && !self.folder.has_room() {
+            return Err(Failure::from_io(ErrorKind::StorageFull.into()));
+        }
+        let (shelf, holes) = Shelf::open(&self.folder.store(), mark, now_us())?;
+        for hole in &holes {
+            tracing::error!(buffer.lost = hole.ticks, "buffer's store has lost records");
+        }
+        self.holes.extend(holes);
+        self.disk_bytes = shelf.disk_bytes()?;
+        self.shelf = Some(shelf);
+        self.retry_pause = RETRY_MIN;
+        Ok(())
+    }
+
+    /// Deals with a store that failed: sets a damaged one aside and gives where, or leaves the disk alone for a while.
+    fn fail(&mut self, failure: Failure, oldest_us: Option<i64>) -> Option<PathBuf> {
+        let failure = match failure {
+            Failure::Damaged(problem) => match self.folder.quarantine() {
+                Ok(aside) => {
+                    let to_us = now_us();
+                    // An epoch is about the time in milliseconds at which it began.
+                    let began_us = i64::try_from(self.mark.epoch)
+                        .unwrap_or(i64::MAX)
+                        .saturating_mul(1_000);
+                    let from_us = oldest_us.unwrap_or(began_us).min(to_us);
+                    self.holes.push(Hole {
+                        from_us,
+                        to_us,
+                        ticks: 0,
+                    });
+                    let path = aside.display();
+                    tracing::error!(problem, quarantine = %path, "buffer's store is damaged and set aside: its records are lost");
+                    return Some(aside);
+                }
+                Err(failure) => failure,
+            },
+            Failure::Unavailable(_) => failure,
+        };
+        let cause = std::error::Error::source(&failure)
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let retry_s = self.retry_pause.as_secs();
+        tracing::warn!(problem = %failure, cause, retry_s, "buffer keeps to memory");
+        self.retry_at = Instant::now() + self.retry_pause;
+        self.retry_pause = (self.retry_pause * 2).min(RETRY_MAX);
+        None
+    }
+
+    fn note_mark(&self) {
+        if let Err(error) = self.folder.write_mark(self.mark) {
+            tracing::debug!(%error, "buffer can't write its mark");
+        }
+    }
+}
