@@ -17,8 +17,9 @@ pub struct Config {
     pub dear_interval_ms: u64,
     /// Milliseconds that libvirt may take to answer the cheap call. Default: 80 % of `cheap_interval_ms`.
     pub cheap_deadline_ms: Option<u64>,
-    /// Milliseconds that libvirt may take to answer the dear call. Default 2000.
-    pub dear_deadline_ms: u64,
+    /// Milliseconds that libvirt may take to answer the dear call before it is asked once more without the VM that holds
+    /// it up. Default: 40 % of `dear_interval_ms`, at most 2000.
+    pub dear_deadline_ms: Option<u64>,
     /// libvirt's read-only Unix socket. Default `/run/libvirt/libvirt-sock-ro`; with modular daemons
     /// `/run/libvirt/virtqemud-sock-ro`. Where it doesn't exist the agent reports the host alone.
     pub libvirt_socket: PathBuf,
@@ -35,7 +36,7 @@ impl Default for Config {
             cheap_interval_ms: 1_000,
             dear_interval_ms: 5_000,
             cheap_deadline_ms: None,
-            dear_deadline_ms: 2_000,
+            dear_deadline_ms: None,
             libvirt_socket: PathBuf::from("/run/libvirt/libvirt-sock-ro"),
             libvirt_uri: "qemu:///system".to_owned(),
             host_root: PathBuf::from("/"),
@@ -59,14 +60,16 @@ pub enum Error {
         value_ms: u64,
     },
     /// A deadline would let one tick run into the next.
-    #[error("sampler.{key} is {value_ms}; it must be at least 1 and below its interval of {interval_ms}")]
+    #[error(
+        "sampler.{key} is {value_ms}; it must be at least 1 and below {limit_ms}, or ticks would overlap"
+    )]
     Deadline {
         /// Which key.
         key: &'static str,
         /// What it says.
         value_ms: u64,
-        /// The interval that it belongs to.
-        interval_ms: u64,
+        /// What it must be below.
+        limit_ms: u64,
     },
 }
 
@@ -93,15 +96,20 @@ impl Config {
         }
         let deadlines = [
             ("cheap_deadline_ms", self.cheap_deadline(), self.cheap_interval_ms),
-            ("dear_deadline_ms", self.dear_deadline(), self.dear_interval_ms),
+            // The call may be made twice in a tick.
+            (
+                "dear_deadline_ms",
+                self.dear_deadline(),
+                self.dear_interval_ms / 2,
+            ),
         ];
-        for (key, deadline, interval_ms) in deadlines {
+        for (key, deadline, limit_ms) in deadlines {
             let value_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-            if !(1..interval_ms).contains(&value_ms) {
+            if !(1..limit_ms).contains(&value_ms) {
                 return Err(Error::Deadline {
                     key,
                     value_ms,
-                    interval_ms,
+                    limit_ms,
                 });
             }
         }
@@ -115,7 +123,10 @@ impl Config {
 
     /// How long the dear call may take.
     pub fn dear_deadline(&self) -> Duration {
-        Duration::from_millis(self.dear_deadline_ms)
+        Duration::from_millis(
+            self.dear_deadline_ms
+                .unwrap_or((self.dear_interval_ms * 2 / 5).min(2_000)),
+        )
     }
 }
 
@@ -127,6 +138,7 @@ mod tests {
     fn defaults_are_valid() {
         assert_eq!(Config::default().validate(), Ok(()));
         assert_eq!(Config::default().cheap_deadline(), Duration::from_millis(800));
+        assert_eq!(Config::default().dear_deadline(), Duration::from_secs(2));
     }
 
     #[test]

@@ -1,15 +1,39 @@
 //! Takes the samples: three loops, none of which can hold up another.
+//!
+//! | loop  | what                                | source                                 | default interval |
+//! |-------|-------------------------------------|----------------------------------------|------------------|
+//! | host  | the host's load                     | [`host`](crate::host)                  | 1 s              |
+//! | cheap | state, CPU, network of VMs          | libvirt, without asking a guest's QEMU | 1 s              |
+//! | dear  | processors, memory, disks of VMs    | libvirt, which asks each QEMU          | 5 s              |
+//!
+//! Each moment of each loop becomes one [`Record`]: rows, facts that are new, and a [`Gap`](vmscope_model::Gap) for
+//! everything that this moment should have found and did not. Rows of single devices come at the dear interval. Moments
+//! are whole multiples of the interval; those that pass while a loop is held up (the buffer can't take more, an answer is
+//! late) are skipped and told as a gap. libvirt that is missing, restarted or hanging costs VM samples and nothing else.
 
+mod cheap;
 mod config;
+mod dear;
+mod host;
+mod line;
+mod outlet;
+mod schedule;
 
 pub use config::{Config, Error as ConfigError};
 
-use tokio::sync::mpsc;
+use cheap::CheapLoop;
+use dear::DearLoop;
+use host::HostLoop;
+use outlet::Outlet;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use vmscope_model::Record;
 
 /// Records that may wait for the buffer before the loops wait too.
 pub const SINK_RECORDS: usize = 64;
+/// How often facts are told again: the buffer may have dropped the record that told them.
+const REPEAT_FACTS: Duration = Duration::from_secs(600);
 
 /// Samples this host and its VMs.
 #[derive(Debug)]
@@ -18,7 +42,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler that has not started yet.
+    /// A sampler that has not started yet. The settings are taken as [valid](Config::validate).
     pub const fn new(config: Config) -> Self {
         Self { config }
     }
@@ -26,7 +50,15 @@ impl Sampler {
     /// Samples until `stopping` is cancelled or the receiver of `sink` is gone. Make `sink` with room for
     /// [`SINK_RECORDS`].
     pub async fn run(self, sink: mpsc::Sender<Record>, stopping: CancellationToken) {
-        let _ = (&self.config, &sink);
-        stopping.cancelled().await;
+        let outlet = Outlet::new(sink);
+        let (tell_hypervisor, hypervisor) = watch::channel(String::new());
+        let host = HostLoop::new(self.config.clone(), outlet.clone(), hypervisor);
+        let cheap = CheapLoop::new(self.config.clone(), outlet.clone(), tell_hypervisor);
+        let dear = DearLoop::new(self.config, outlet);
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            // The loops end only when nobody receives any more.
+            _ = async { tokio::try_join!(host.run(), cheap.run(), dear.run()) } => {}
+        }
     }
 }

@@ -1,0 +1,217 @@
+//! The messages of libvirt's RPC that sampling needs.
+
+use super::xdr::{Error, Reader, put_text, put_u32};
+
+/// The longest message that libvirt sends, in bytes (`VIR_NET_MESSAGE_MAX` and the length word).
+pub const MAX_MESSAGE_BYTES: u32 = 16 * 1024 * 1024 + 4;
+/// The shortest message, in bytes: length word and header.
+pub const MIN_MESSAGE_BYTES: u32 = 28;
+
+const PROGRAM: u32 = 0x2000_8086;
+const VERSION: u32 = 1;
+const TYPE_CALL: u32 = 0;
+const TYPE_REPLY: u32 = 1;
+
+/// The procedures in use, with libvirt's numbers.
+pub mod procedure {
+    /// Opens the driver behind the connection.
+    pub const CONNECT_OPEN: u32 = 1;
+    /// Ends the session.
+    pub const CONNECT_CLOSE: u32 = 2;
+    /// Version of the hypervisor.
+    pub const CONNECT_GET_VERSION: u32 = 4;
+    /// Which ways of authentication the server takes.
+    pub const AUTH_LIST: u32 = 66;
+    /// Version of libvirt.
+    pub const CONNECT_GET_LIB_VERSION: u32 = 157;
+    /// Statistics of all domains.
+    pub const CONNECT_GET_ALL_DOMAIN_STATS: u32 = 344;
+}
+
+/// Way of authentication that asks nothing.
+pub const AUTH_NONE: u32 = 0;
+/// Flag of `CONNECT_OPEN`: read-only.
+const OPEN_READ_ONLY: u32 = 1;
+/// Flag of `CONNECT_GET_ALL_DOMAIN_STATS`: don't wait for a domain that is busy with another job.
+const STATS_NO_WAIT: u32 = 1 << 29;
+
+/// Groups of statistics, as libvirt's bit mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Groups(u32);
+
+impl Groups {
+    const STATE: u32 = 1;
+    const CPU_TOTAL: u32 = 1 << 1;
+    const BALLOON: u32 = 1 << 2;
+    const VCPU: u32 = 1 << 3;
+    const INTERFACE: u32 = 1 << 4;
+    const BLOCK: u32 = 1 << 5;
+
+    /// What libvirt knows without asking QEMU: never waits for a guest.
+    pub const CHEAP: Self = Self(Self::STATE | Self::CPU_TOTAL | Self::INTERFACE);
+    /// What QEMU must be asked for. The state comes along to tell a busy VM from one that is off.
+    pub const DEAR: Self = Self(Self::STATE | Self::VCPU | Self::BALLOON | Self::BLOCK);
+}
+
+/// A call whose arguments are `arguments` (XDR), complete with its length.
+pub fn call(procedure: u32, serial: u32, arguments: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(MIN_MESSAGE_BYTES as usize + arguments.len());
+    // Our arguments are a few dozen bytes.
+    let length = MIN_MESSAGE_BYTES.saturating_add(u32::try_from(arguments.len()).unwrap_or(u32::MAX));
+    for word in [length, PROGRAM, VERSION, procedure, TYPE_CALL, serial, 0] {
+        put_u32(&mut out, word);
+    }
+    out.extend_from_slice(arguments);
+    out
+}
+
+/// Arguments of `CONNECT_OPEN`.
+pub fn open_arguments(uri: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_u32(&mut out, 1);
+    put_text(&mut out, uri);
+    put_u32(&mut out, OPEN_READ_ONLY);
+    out
+}
+
+/// Arguments of `CONNECT_GET_ALL_DOMAIN_STATS` for every domain, without waiting for busy ones.
+pub fn stats_arguments(groups: Groups) -> Vec<u8> {
+    let mut out = Vec::new();
+    for word in [0, groups.0, STATS_NO_WAIT] {
+        put_u32(&mut out, word);
+    }
+    out
+}
+
+/// The header of a message from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Which procedure it answers.
+    pub procedure: u32,
+    /// Which call it answers.
+    pub serial: u32,
+    /// Whether an error follows instead of a result.
+    pub failed: bool,
+    /// Whether this is an answer of libvirt's main program, not an event or a keep-alive.
+    pub is_reply: bool,
+}
+
+impl Header {
+    /// Reads the header that follows the length word.
+    ///
+    /// # Errors
+    /// The message is too short.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let (program, version) = (reader.u32()?, reader.u32()?);
+        let (procedure, kind, serial, status) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
+        let is_reply = program == PROGRAM && version == VERSION && kind == TYPE_REPLY;
+        Ok(Self {
+            procedure,
+            serial,
+            failed: status != 0,
+            is_reply,
+        })
+    }
+}
+
+/// The beginning of a `virNetMessageError`: code and message; the rest says nothing more.
+///
+/// # Errors
+/// The message is too short or its text broken.
+pub fn read_error<'a>(reader: &mut Reader<'a>) -> Result<(i32, &'a str), Error> {
+    let code = reader.i32()?;
+    let _domain = reader.i32()?;
+    Ok((code, reader.optional_text()?.unwrap_or("no message")))
+}
+
+/// Value of a typed parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Parameter<'a> {
+    /// Any of libvirt's integers and booleans; unsigned ones beyond `i64::MAX` become that.
+    Integer(i64),
+    /// A floating-point number.
+    Double(f64),
+    /// A text.
+    Text(&'a str),
+}
+
+/// Reads one typed parameter: its name and its value.
+///
+/// # Errors
+/// The message is too short, a text broken, or the type unknown.
+pub fn read_parameter<'a>(reader: &mut Reader<'a>) -> Result<(&'a str, Parameter<'a>), Error> {
+    let name = reader.text()?;
+    let value = match reader.u32()? {
+        1 | 6 => Parameter::Integer(reader.i32()?.into()),
+        2 => Parameter::Integer(reader.u32()?.into()),
+        3 => Parameter::Integer(reader.i64()?),
+        4 => Parameter::Integer(i64::try_from(reader.u64()?).unwrap_or(i64::MAX)),
+        5 => Parameter::Double(f64::from_bits(reader.u64()?)),
+        7 => Parameter::Text(reader.text()?),
+        value => return Err(Error::ParameterType { value }),
+    };
+    Ok((name, value))
+}
+
+/// What one domain's statistics begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Domain<'a> {
+    /// Name of the domain.
+    pub name: &'a str,
+    /// Its UUID, in the usual order of bytes.
+    pub uuid: [u8; 16],
+    /// How many typed parameters follow.
+    pub parameters: u32,
+}
+
+/// Fewest bytes of a record: name, UUID, id, number of parameters.
+pub const MIN_DOMAIN_BYTES: usize = 4 + 16 + 4 + 4;
+/// Fewest bytes of a typed parameter: name, type, value.
+const MIN_PARAMETER_BYTES: usize = 4 + 4 + 4;
+
+impl<'a> Domain<'a> {
+    /// Reads the beginning of a record; its parameters come next.
+    ///
+    /// # Errors
+    /// The message is too short or its text broken.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        let name = reader.text()?;
+        let uuid = reader.array()?;
+        let _id = reader.i32()?;
+        Ok(Self {
+            name,
+            uuid,
+            parameters: reader.count(MIN_PARAMETER_BYTES)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_states_its_own_length() {
+        let message = call(procedure::AUTH_LIST, 7, &[]);
+        assert_eq!(message.len(), 28);
+        assert_eq!(message[..4], 28u32.to_be_bytes());
+        let header = Header::read(&mut Reader::new(&message[4..]));
+        let expected = Header {
+            procedure: 66,
+            serial: 7,
+            failed: false,
+            is_reply: false,
+        };
+        assert_eq!(header, Ok(expected));
+    }
+
+    #[test]
+    fn an_unsigned_value_beyond_the_signed_range_is_capped() {
+        let mut message = Vec::new();
+        put_text(&mut message, "x");
+        put_u32(&mut message, 4);
+        message.extend_from_slice(&u64::MAX.to_be_bytes());
+        let parameter = read_parameter(&mut Reader::new(&message));
+        assert_eq!(parameter, Ok(("x", Parameter::Integer(i64::MAX))));
+    }
+}
