@@ -26,7 +26,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: {
-    proxy: { '/api': { target: backend, changeOrigin: true, ws: true } },
+    // Host and Origin stay as the browser sent them: the server compares the two.
+    proxy: { '/api': { target: backend, ws: true } },
   },
   test: { include: ['src/**/*.test.ts'] },
 })
