@@ -16,7 +16,7 @@ const WATCH: Duration = Duration::from_secs(60);
 const RSS_BAR_MIB: f64 = 25.0;
 
 pub(crate) async fn measure() -> anyhow::Result<Vec<Figure>> {
-    let database = Database::create(Flavor::Plain).await?;
+    let database = Database::create(Flavor::Postgres).await?;
     let site = Site::new(database.url())?;
     let _collector = site.start_collector()?;
     let options = AgentOptions { libvirt_socket: libvirt_socket()?, ..AgentOptions::new(site.collector_address) };

@@ -37,7 +37,7 @@ struct Backlog {
 
 pub(crate) async fn measure() -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    for (flavor, name) in [(Flavor::Plain, "postgresql"), (Flavor::Timescale, "timescaledb")] {
+    for (flavor, name) in [(Flavor::Postgres, "postgresql"), (Flavor::Timescale, "timescaledb")] {
         figures.extend(measure_on(flavor, name).await?);
     }
     Ok(figures)

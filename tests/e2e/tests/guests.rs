@@ -126,7 +126,7 @@ async fn compare_still(pipeline: &Pipeline, guests: &Guests, name: &str) -> anyh
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stored_counters_equal_domstats_on_postgresql() {
-    counters_equal_domstats(Flavor::Plain).await.unwrap();
+    counters_equal_domstats(Flavor::Postgres).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,7 +136,7 @@ async fn stored_counters_equal_domstats_on_timescaledb() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_without_libvirt_reports_itself_and_says_so() {
-    let pipeline = Pipeline::start(Flavor::Plain, "/nonexistent/libvirt-sock-ro".into()).await.unwrap();
+    let pipeline = Pipeline::start(Flavor::Postgres, "/nonexistent/libvirt-sock-ro".into()).await.unwrap();
     let row = pipeline.client.query_one("SELECT hypervisor, name FROM host", &[]).await.unwrap();
     assert_eq!(row.get::<_, &str>(0), "");
     assert_ne!(row.get::<_, &str>(1), "");
@@ -150,7 +150,7 @@ async fn a_host_without_libvirt_reports_itself_and_says_so() {
 async fn samples_of_guests_come_back_after_libvirtd_was_killed() {
     let _turn = TURN.lock().await;
     let guests = Guests::running(GUESTS).unwrap();
-    let pipeline = Pipeline::start(Flavor::Plain, guests.socket.clone()).await.unwrap();
+    let pipeline = Pipeline::start(Flavor::Postgres, guests.socket.clone()).await.unwrap();
     pipeline.next("vmscope-demo-1", "cpu_time_ns").await.unwrap();
     guests.libvirtd("stop").unwrap();
     let noticed = eventually("the gap has its cause", PATIENCE, async || {
@@ -168,7 +168,7 @@ async fn samples_of_guests_come_back_after_libvirtd_was_killed() {
 async fn one_stopped_guest_does_not_hold_up_the_others() {
     let _turn = TURN.lock().await;
     let guests = Guests::running(GUESTS).unwrap();
-    let pipeline = Pipeline::start(Flavor::Plain, guests.socket.clone()).await.unwrap();
+    let pipeline = Pipeline::start(Flavor::Postgres, guests.socket.clone()).await.unwrap();
     let stuck = "vmscope-demo-3";
     pipeline.next(stuck, "disk_read_bytes").await.unwrap();
     let from_us = now_us().unwrap();

@@ -13,13 +13,12 @@ mod install;
 mod supervisor;
 
 use std::path::{Path, PathBuf};
-use thiserror::Error as ThisError;
 
 pub use install::Installation;
 pub use supervisor::Server;
 
 /// What can go wrong with the private server.
-#[derive(Debug, ThisError)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No usable PostgreSQL on this machine.
     #[error("found no PostgreSQL {oldest} or later; install the package `postgresql`")]
@@ -28,7 +27,7 @@ pub enum Error {
         oldest: u32,
     },
     /// The data directory belongs to a version that is not installed.
-    #[error("{path} was made by PostgreSQL {wanted}, which is not installed here (found {found})")]
+    #[error("{path} was made by PostgreSQL {wanted}, which is not installed here (found {found})", path = path.display())]
     VersionGone {
         /// The cluster's directory.
         path: PathBuf,
@@ -38,7 +37,7 @@ pub enum Error {
         found: String,
     },
     /// The server's user can't get at the data directory.
-    #[error("user {user} cannot reach {path}; choose another directory with --data-dir")]
+    #[error("user {user} cannot reach {path}; choose another directory with --data-dir", path = path.display())]
     Unreachable {
         /// The server's user.
         user: String,
@@ -46,13 +45,13 @@ pub enum Error {
         path: PathBuf,
     },
     /// A Unix socket's path has a hard limit.
-    #[error("{path} is too long for a Unix socket; choose a shorter --data-dir")]
+    #[error("{path} is too long for a Unix socket; choose a shorter --data-dir", path = path.display())]
     SocketPath {
         /// The socket's directory.
         path: PathBuf,
     },
     /// A file operation failed.
-    #[error("{operation} {path}")]
+    #[error("{operation} {path}", path = path.display())]
     File {
         /// What was tried.
         operation: &'static str,
@@ -73,7 +72,7 @@ pub enum Error {
         output: String,
     },
     /// The server did not answer in time.
-    #[error("PostgreSQL did not answer within {waited_s} s; its log is {log}")]
+    #[error("PostgreSQL did not answer within {waited_s} s; its log is {log}", log = log.display())]
     NotReady {
         /// How long vmscope waited.
         waited_s: u64,
