@@ -161,7 +161,7 @@ SELECT uuid, id FROM vm WHERE uuid = ANY ($1)";
     // Inserting only what is missing: each attempt, even one that conflicts, uses up an id.
     const INSERT_VMS: &str = "\
 -- insert_vms
-INSERT INTO vm (uuid, host_id, name) SELECT u, $2, u::text FROM unnest($1::uuid[]) AS u ORDER BY u
+INSERT INTO vm (uuid, host_id, name) SELECT u, $2, u::text FROM unnest($1::uuid[]) AS u ORDER BY 1
 ON CONFLICT (uuid) DO NOTHING";
     let mut ids = HashMap::with_capacity(vms.len());
     let mut unknown: Vec<Uuid> = vms.iter().map(|vm| vm.0).collect();

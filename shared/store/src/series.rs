@@ -256,7 +256,7 @@ fn rates(table: &str, column: &str, divisor: &str) -> String {
     format!(
         "stored AS (\n\
          SELECT time, {column} AS value FROM {table}\n\
-         WHERE entity_id = $1 AND time >= $2 - interval '{LOOKBACK_S} s' AND time < $3 AND {column} >= 0\n\
+         WHERE entity_id = $1 AND time >= $2::timestamptz - interval '{LOOKBACK_S} s' AND time < $3 AND {column} >= 0\n\
          ), usual AS (\n\
          SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS seconds FROM (\n\
          SELECT extract(epoch FROM time - lag(time) OVER (ORDER BY time))::float8 AS seconds\n\
