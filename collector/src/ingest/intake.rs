@@ -66,14 +66,16 @@ impl<'a> Intake<'a> {
         }
         let metrics = &self.centre.metrics;
         metrics.frame_bytes.inc_by(frame.body.len() as u64);
+        // The semaphores are never closed, but a stop is what their errors would mean.
+        let turn = self.centre.writers.turn().await.map_err(|_| End::Stopping)?;
         let mut ticks = self.decoder.decode(frame).map_err(Refusal::BadFrame)?;
         metrics.frames.inc();
         let Some(position) = self.check_order(&ticks)? else {
             return Ok(None);
         };
         let rows = ticks.iter().map(|(_, tick)| rows(tick)).sum();
-        // The semaphore is never closed, but a stop is what its error would mean.
         let admission = self.centre.writers.admit(rows).await.map_err(|_| End::Stopping)?;
+        drop(turn);
         self.centre
             .hub
             .publish(self.host, self.decoder.entities(), &ticks);

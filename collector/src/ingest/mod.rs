@@ -26,11 +26,15 @@ use registry::Registry;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use tokio::sync::mpsc::error::SendError;
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use vmscope_link::Listener;
 use vmscope_service::Lifecycle;
 use writer::{Job, QUEUE_FRAMES, Shard};
+
+/// Sessions that may hold a decoded frame while they wait for the budget: after an outage every agent sends its backlog,
+/// and what waits has to wait small.
+const DECODED_WAITING: usize = 64;
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -89,6 +93,7 @@ pub(crate) async fn accept(listener: Listener, centre: Arc<Centre>, lifecycle: L
 #[derive(Debug)]
 struct Writers {
     queues: Vec<mpsc::Sender<Job>>,
+    turns: Semaphore,
     budget: Arc<Semaphore>,
     budget_rows: u32,
     metrics: Metrics,
@@ -100,10 +105,16 @@ impl Writers {
         let budget = Arc::new(Semaphore::new(budget_rows as usize));
         Self {
             queues,
+            turns: Semaphore::new(DECODED_WAITING),
             budget,
             budget_rows,
             metrics,
         }
+    }
+
+    /// Waits for the right to decode a frame and to wait for the budget with it.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.turns.acquire().await
     }
 
     /// Waits until `rows` more rows may be in memory. More than the whole budget wait for the whole budget.

@@ -76,7 +76,7 @@ async fn a_subscriber_gets_what_agents_sent_of_the_hosts_it_wants() {
     site.stop().await;
 }
 
-/// A record too noisy to compress: some 200 kB.
+/// A record too noisy to compress: some 100 kB.
 fn noise(sequence: u64) -> Record {
     let mut record = record(host(2), sequence);
     record.tick.tables.remove(1);
@@ -92,7 +92,7 @@ fn noise(sequence: u64) -> Record {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             if !matches!(metric.behaviour, Behaviour::State(_)) {
-                *value = Value::new((state >> 2).cast_signed());
+                *value = Value::new((state >> 33).cast_signed());
             }
         }
     }

@@ -13,9 +13,9 @@ on_both_flavors! {
         one.send(5, 1..=1).await;
         two.send(7, 1..=40).await;
         one.send(5, 2..=30).await;
-        // An agent that started again: a new epoch, numbers from 1, also within one session (its buffer kept the rest).
-        one.send(6, 1..=2).await;
-        one.acknowledged(6, 2).await;
+        // An agent that started again: a new epoch, in the same session, because its buffer kept the rest.
+        one.send(6, 31..=32).await;
+        one.acknowledged(6, 32).await;
         two.acknowledged(7, 40).await;
         assert_eq!(site.metric("vmscope_collector_ticks_total").await, 72);
         assert_eq!(site.metric("vmscope_collector_rows_in_flight").await, 0);
@@ -26,7 +26,7 @@ on_both_flavors! {
         assert_eq!(stored.hosts, 72);
         assert_eq!(stored.vms, 72 * i64::from(VMS));
         // The values: 10 times the sequence, plus the number of the VM.
-        let sequences = (1..=30).sum::<i64>() + (1..=2).sum::<i64>() + (1..=40).sum::<i64>();
+        let sequences = (1..=32).sum::<i64>() + (1..=40).sum::<i64>();
         assert_eq!(stored.cpu_time_sum, 3 * 10 * sequences + 72 * (1 + 2 + 3));
         assert_eq!(stored.distinct, stored.vms);
         database.close().await.expect("dropped");
