@@ -19,6 +19,7 @@ pub struct Config {
     #[serde(default = "data_dir")]
     pub data_dir: PathBuf,
     /// Where `/metrics`, `/healthz` and `/readyz` are served; a loopback address. Default: nowhere.
+    #[serde(rename = "admin")]
     pub admin_address: Option<SocketAddr>,
     /// The buffer between sampling and sending.
     #[serde(default)]

@@ -65,20 +65,26 @@ pub struct Agent {
 /// As [`Error`] says; nothing is left running then but tasks that end with `lifecycle`.
 pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) -> Result<Agent, Error> {
     let Role::Agent(host) = *identity.role() else {
-        return Err(Error::NotAgent { role: identity.role().clone() });
+        return Err(Error::NotAgent {
+            role: identity.role().clone(),
+        });
     };
     let dialer = Dialer::new(identity).map_err(Error::Identity)?;
     let (folder, limits) = (config.buffer_dir(), config.buffer.clone());
     let opened = tokio::task::spawn_blocking(move || Buffer::open(&folder, &limits)).await;
-    let (buffer, recovery) = opened.unwrap_or(Err(buffer::Error::Closed)).map_err(Error::Buffer)?;
+    let (buffer, recovery) = opened
+        .unwrap_or(Err(buffer::Error::Closed))
+        .map_err(Error::Buffer)?;
     let mut registry = Registry::default();
     let (metrics, health) = (Metrics::register(&mut registry), Health::new());
     metrics.recovered(&recovery);
     let check = health.check("uplink");
     let admin_address = match config.admin_address {
-        Some(address) => {
-            Some(admin::serve(lifecycle, address, registry, health).await.map_err(Error::Admin)?)
-        }
+        Some(address) => Some(
+            admin::serve(lifecycle, address, registry, health)
+                .await
+                .map_err(Error::Admin)?,
+        ),
         None => None,
     };
     tracing::info!(%host, buffer.epoch = buffer.epoch(), buffer.records = recovery.records, "agent starts");
@@ -86,11 +92,29 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let (sink, records) = mpsc::channel(SINK_RECORDS);
     let finished = CancellationToken::new();
     let collectors = config.collectors.clone();
-    let uplink = Uplink { host, collectors, dialer, buffer: buffer.clone(), metrics: metrics.clone(), check };
-    lifecycle.spawn("sampler", Sampler::new(config.sampler.clone()).run(sink, lifecycle.stopping()));
-    lifecycle.spawn("recorder", keep(records, buffer.clone(), metrics, finished.clone()));
+    let uplink = Uplink {
+        host,
+        collectors,
+        dialer,
+        buffer: buffer.clone(),
+        metrics: metrics.clone(),
+        check,
+    };
+    lifecycle.spawn(
+        "sampler",
+        Sampler::new(config.sampler.clone()).run(sink, lifecycle.stopping()),
+    );
+    lifecycle.spawn(
+        "recorder",
+        keep(records, buffer.clone(), metrics, finished.clone()),
+    );
     lifecycle.spawn("uplink", deliver(uplink, finished));
-    Ok(Agent { host, admin_address, buffer, recovery })
+    Ok(Agent {
+        host,
+        admin_address,
+        buffer,
+        recovery,
+    })
 }
 
 /// Hands every record to the buffer, until the sampler has ended.

@@ -166,6 +166,7 @@ impl Disk {
         if let Err(error) = self.folder.sync_mark() {
             tracing::debug!(%error, "buffer can't make its mark durable");
         }
+        self.folder.release();
     }
 
     /// Makes the next [`reopen`](Self::reopen) try at once.

@@ -101,6 +101,11 @@ impl Folder {
         Ok(())
     }
 
+    /// Lets another process have the folder.
+    pub(super) fn release(&mut self) {
+        self.lock = None;
+    }
+
     /// Where the current store is, or is to be.
     pub(super) fn store(&self) -> PathBuf {
         self.join(STORE, self.generation)

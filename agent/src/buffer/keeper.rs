@@ -13,6 +13,7 @@ use super::{Batch, Config, Error, Recovery, Request, Status};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
+use tokio::sync::{oneshot, watch};
 use vmscope_model::{Cause, Position, Record, record};
 
 /// Appends between two looks at the size of the store's files.
@@ -29,6 +30,7 @@ pub(super) struct Keeper {
     sequence: u64,
     /// The highest acknowledged sequence of each epoch: removals that the disk did not take are not seen again.
     acknowledged: BTreeMap<u64, u64>,
+    told: watch::Sender<Status>,
 }
 
 impl Keeper {
@@ -43,8 +45,10 @@ impl Keeper {
             account: config.account_path.as_deref().and_then(open_account),
             sequence: 0,
             acknowledged: BTreeMap::new(),
+            told: watch::Sender::default(),
         };
         keeper.note_damage();
+        keeper.told.send_replace(keeper.status());
         let recovery = Recovery {
             records: keeper.disk.shelf().map_or(0, Shelf::records),
             quarantined,
@@ -72,28 +76,46 @@ impl Keeper {
         }
     }
 
+    /// Is told of every change before the request that made it is answered.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Status> {
+        self.told.subscribe()
+    }
+
     /// Answers a request; breaks when it was the last one.
     pub(super) fn serve(&mut self, request: Request) -> ControlFlow<()> {
-        // A caller that no longer waits is no reason not to have done it.
         match request {
-            Request::Append { record, reply } => _ = reply.send(self.append(record)),
-            Request::Peek { after, limits, reply } => _ = reply.send(self.peek(after, limits)),
+            Request::Append { record, reply } => {
+                let position = self.append(record);
+                self.answer(reply, position);
+            }
+            Request::Peek { after, limits, reply } => {
+                let records = self.peek(after, limits);
+                self.answer(reply, records);
+            }
             Request::Acknowledge { upto, reply } => {
                 self.acknowledge(upto);
-                _ = reply.send(());
+                self.answer(reply, ());
             }
             Request::Discard { position, reply } => {
                 self.discard(position);
-                _ = reply.send(());
+                self.answer(reply, ());
             }
             Request::Close { reply } => {
                 self.close();
-                _ = reply.send(());
+                self.answer(reply, ());
                 return ControlFlow::Break(());
             }
         }
-        self.note_damage();
         ControlFlow::Continue(())
+    }
+
+    fn answer<T>(&mut self, reply: oneshot::Sender<T>, value: T) {
+        self.note_damage();
+        let status = self.status();
+        self.told
+            .send_if_modified(|known| std::mem::replace(known, status.clone()) != status);
+        // A caller that no longer waits is no reason not to have done it.
+        _ = reply.send(value);
     }
 
     const fn newest(&self) -> Position {

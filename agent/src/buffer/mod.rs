@@ -184,17 +184,13 @@ impl Buffer {
     /// A folder that can't be written is no error: the buffer then keeps to memory and tries again.
     pub fn open(folder: &Path, config: &Config) -> Result<(Self, Recovery), Error> {
         let (mut keeper, recovery) = keeper::Keeper::open(folder, config)?;
-        let epoch = keeper.epoch();
+        let (epoch, status) = (keeper.epoch(), keeper.subscribe());
         let (requests, mut inbox) = mpsc::channel(REQUESTS);
-        let (publish, status) = watch::channel(keeper.status());
         std::thread::Builder::new()
             .name("buffer".to_owned())
             .spawn(move || {
                 while let Some(request) = inbox.blocking_recv() {
-                    let done = keeper.serve(request);
-                    let status = keeper.status();
-                    publish.send_if_modified(|known| std::mem::replace(known, status.clone()) != status);
-                    if done.is_break() {
+                    if keeper.serve(request).is_break() {
                         break;
                     }
                 }

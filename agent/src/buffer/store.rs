@@ -9,10 +9,15 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use vmscope_model::Position;
 
 /// sled's page cache. The buffer reads what it has just written, or runs through a backlog once: more doesn't help.
 const CACHE_BYTES: u64 = 1 << 20;
+/// sled's threads may hold its lock for a moment after it was closed: how long to wait for them.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// Pause between two tries at the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of a key: epoch and sequence.
 const KEY_BYTES: usize = 16;
 /// Bytes before the encoded record: its time.
@@ -115,15 +120,26 @@ pub(super) struct Store {
 impl Store {
     /// Opens the store in `folder` and makes it if it isn't there.
     pub(super) fn open(folder: &Path) -> Result<Self, Failure> {
-        guarded(|| {
-            let database = sled::Config::new()
-                .path(folder)
-                .cache_capacity(CACHE_BYTES)
-                .mode(sled::Mode::LowSpace)
-                .flush_every_ms(None)
-                .open()?;
-            Ok(Self { database })
-        })
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            let opened = guarded(|| {
+                let database = sled::Config::new()
+                    .path(folder)
+                    .cache_capacity(CACHE_BYTES)
+                    .mode(sled::Mode::LowSpace)
+                    .flush_every_ms(None)
+                    .open()?;
+                Ok(Self { database })
+            });
+            match opened {
+                Err(Failure::Unavailable(error))
+                    if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// Writes records and makes them durable, all or (after a crash) a leading part of them.

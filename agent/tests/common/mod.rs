@@ -44,7 +44,7 @@ pub(crate) fn large_record(number: u64, bytes: usize) -> Record {
         let name = (0..2_667)
             .map(|_| char::from(random.random_range(48..112_u8)))
             .collect();
-        let vm = VmId(Uuid::from_u128(u128::from(number) << 32 | part as u128));
+        let vm = VmId(Uuid::from_u128(part as u128));
         record.tick.facts.push(Fact::Vm(VmFacts { vm, name }));
     }
     record
