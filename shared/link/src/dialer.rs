@@ -68,7 +68,7 @@ impl Dialer {
             Err(_) => return Err(connect(Cause::HandshakeTimeout, None)),
         };
         let peer = collector(&connection).inspect_err(|_| {
-            connection.close(VarInt::from_u32(CloseCode::WrongRole as u32), b"no collector")
+            connection.close(VarInt::from_u32(CloseCode::WrongRole as u32), b"no collector");
         })?;
         let (send, receive) = connection.open_bi().await?;
         Ok(Session::new(peer, connection, send, receive))

@@ -13,6 +13,9 @@ const SEND_WINDOW_BYTES: u64 = 1 << 20;
 const STREAMS_OF_A_SESSION: u32 = 1;
 /// The part of [`Limits::handshakes`] that may be busy before unknown addresses have to prove themselves.
 pub(crate) const CALM_PART: usize = 2;
+/// Connections that may wait to be handed out, for each of [`Limits::handshakes`]: more than one, so that those that come
+/// in excess are handed out, refused and counted instead of vanishing inside QUIC.
+pub(crate) const WAITING_PER_HANDSHAKE: usize = 2;
 /// Bytes that are held for a connection before it is accepted.
 pub(crate) const INCOMING_BYTES: u64 = 16 << 10;
 /// Bytes that are held for all connections before they are accepted.

@@ -6,7 +6,9 @@
 use crate::cause::{Cause, Reason, Refused};
 use crate::error::Error;
 use crate::identity::Identity;
-use crate::limits::{CALM_PART, INCOMING_BYTES, INCOMING_TOTAL_BYTES, Limits, Side, transport};
+use crate::limits::{
+    CALM_PART, INCOMING_BYTES, INCOMING_TOTAL_BYTES, Limits, Side, WAITING_PER_HANDSHAKE, transport,
+};
 use crate::role::Role;
 use crate::session::{CloseCode, Session};
 use crate::tls;
@@ -34,7 +36,7 @@ impl Listener {
         let mut config = ServerConfig::with_crypto(Arc::new(tls::server(identity)?));
         config
             .transport_config(transport(limits.timing, Side::Server))
-            .max_incoming(limits.handshakes)
+            .max_incoming(limits.handshakes.saturating_mul(WAITING_PER_HANDSHAKE))
             .incoming_buffer_size(INCOMING_BYTES)
             .incoming_buffer_size_total(INCOMING_TOTAL_BYTES);
         let endpoint = Endpoint::server(config, address).map_err(|source| Error::Bind { address, source })?;
@@ -75,14 +77,14 @@ impl Listener {
                 Err(_) => Err(Cause::Overloaded),
             };
             return Some(Incoming {
-                incoming,
+                connection: incoming,
                 admission,
                 limits: Arc::clone(&self.limits),
             });
         }
     }
 
-    /// Lets nobody in any more; sessions go on.
+    /// Lets nobody in any more: who comes gets no answer. Sessions go on.
     pub fn stop_accepting(&self) {
         self.endpoint.set_server_config(None);
     }
@@ -98,7 +100,7 @@ impl Listener {
 /// A connection that has begun; dropped, it is refused.
 #[derive(Debug)]
 pub struct Incoming {
-    incoming: quinn::Incoming,
+    connection: quinn::Incoming,
     admission: Result<OwnedSemaphorePermit, Cause>,
     limits: Arc<Limits>,
 }
@@ -106,7 +108,7 @@ pub struct Incoming {
 impl Incoming {
     /// From where.
     pub fn remote(&self) -> SocketAddr {
-        self.incoming.remote_address()
+        self.connection.remote_address()
     }
 
     /// Does the handshake, checks who the peer is, and waits for its stream, which exists with its first message.
@@ -124,27 +126,20 @@ impl Incoming {
         let _permit = match self.admission {
             Ok(permit) => permit,
             Err(cause) => {
-                self.incoming.refuse();
+                self.connection.refuse();
                 return Err(refused(cause, None));
             }
         };
         let deadline = Instant::now() + self.limits.timing.handshake_deadline;
-        let connecting = self.incoming.accept().map_err(broken)?;
+        let connecting = self.connection.accept().map_err(broken)?;
         let connection = match timeout_at(deadline, connecting).await {
             Ok(result) => result.map_err(broken)?,
             Err(_) => return Err(refused(Cause::HandshakeTimeout, None)),
         };
-        let peer = match peer(&connection) {
-            Ok(peer) if self.limits.admits.contains(&peer.kind()) => peer,
-            Ok(_) => {
-                close(&connection, CloseCode::WrongRole);
-                return Err(refused(Cause::WrongRole, None));
-            }
-            Err(error) => {
-                close(&connection, CloseCode::WrongRole);
-                return Err(refused(Cause::BadCertificate, Some(Reason::Role(error))));
-            }
-        };
+        let peer = self.limits.admit(&connection).map_err(|(cause, reason)| {
+            close(&connection, CloseCode::WrongRole);
+            refused(cause, reason)
+        })?;
         match timeout_at(deadline, connection.accept_bi()).await {
             Ok(Ok((send, receive))) => Ok(Session::new(peer, connection, send, receive)),
             Ok(Err(error)) => Err(broken(error)),
@@ -152,6 +147,17 @@ impl Incoming {
                 close(&connection, CloseCode::NoStream);
                 Err(refused(Cause::NoStream, None))
             }
+        }
+    }
+}
+
+impl Limits {
+    /// Who the peer is, if such a one is let in.
+    fn admit(&self, connection: &Connection) -> Result<Role, (Cause, Option<Reason>)> {
+        match peer(connection) {
+            Ok(peer) if self.admits.contains(&peer.kind()) => Ok(peer),
+            Ok(_) => Err((Cause::WrongRole, None)),
+            Err(error) => Err((Cause::BadCertificate, Some(Reason::Role(error)))),
         }
     }
 }

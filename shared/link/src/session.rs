@@ -99,10 +99,9 @@ impl Session {
             self.sender.send(&message).await?;
             self.sender.finish().await
         };
-        match tokio::time::timeout(REFUSAL_DEADLINE, told).await {
-            Ok(Ok(())) => {}
-            // The peer is refused in any case; it only does not learn why.
-            Ok(Err(_)) | Err(_) => tracing::debug!(remote = %self.remote, code, "refusal not delivered"),
+        // The peer is refused in any case; at worst it does not learn why.
+        if !matches!(tokio::time::timeout(REFUSAL_DEADLINE, told).await, Ok(Ok(()))) {
+            tracing::debug!(remote = %self.remote, code, "refusal not delivered");
         }
         self.close(CloseCode::Refused, code);
     }
@@ -156,7 +155,7 @@ impl Sender {
     /// Which of the two is not known, so who cancels and cares ends the session.
     ///
     /// # Errors
-    /// [`Error::Encode`] and [`Error::Oversized`] leave the session usable; all others end it.
+    /// [`Error::Encode`] (also when the message is too long) leaves the session usable; all others end it.
     pub async fn send(&mut self, message: &Message) -> Result<(), Error> {
         let framed = frame(message)?;
         self.flush().await?;
@@ -192,11 +191,7 @@ impl Sender {
 
 fn frame(message: &Message) -> Result<Bytes, Error> {
     let body = wire::encode(message).map_err(Error::Encode)?;
-    let oversized = || Error::Oversized { bytes: body.len() };
-    if body.len() > MAX_MESSAGE_BYTES {
-        return Err(oversized());
-    }
-    let length = u32::try_from(body.len()).map_err(|_| oversized())?;
+    let length = u32::try_from(body.len()).map_err(|_| Error::Oversized { bytes: body.len() })?;
     let mut framed = Vec::with_capacity(PREFIX_BYTES + body.len());
     framed.extend_from_slice(&length.to_le_bytes());
     framed.extend_from_slice(&body);

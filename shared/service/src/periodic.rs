@@ -126,7 +126,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn tries_again_after_a_failure_and_shows_the_last_status() {
         let lifecycle = Lifecycle::new();
-        let mut handle = spawn(&lifecycle, FailsFirst::default(), Duration::from_secs(60));
+        let mut handle = spawn(&lifecycle, FailsFirst::default(), Duration::from_mins(1));
         assert_eq!(handle.last(), None);
         let first = handle.next().await.expect("an activation");
         assert_eq!(first.status, Status::Failed("not yet".to_owned()));
