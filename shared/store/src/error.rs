@@ -1,5 +1,6 @@
 //! What can go wrong with the database, and whether trying again may help.
 
+use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 use vmscope_model::Kind;
 
@@ -14,7 +15,7 @@ pub enum Error {
     Connect(#[source] tokio_postgres::Error),
     /// No pooled connection could be had.
     #[error("could not get a database connection from the pool")]
-    Pool(#[source] deadpool_postgres::PoolError),
+    Pool(#[source] PoolError),
     /// The pool could not be made.
     #[error("could not make the connection pool")]
     MakePool(#[source] deadpool_postgres::BuildError),
@@ -96,9 +97,10 @@ impl Error {
     /// chose this transaction as a deadlock's victim. Otherwise the data, the statement or the configuration is at fault.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect(source) | Self::Statement { source, .. } => is_transient(source),
-            Self::Pool(deadpool_postgres::PoolError::Backend(source)) => is_transient(source),
-            Self::Pool(deadpool_postgres::PoolError::Timeout(_)) | Self::OlderSchema { .. } => true,
+            Self::Connect(source)
+            | Self::Statement { source, .. }
+            | Self::Pool(PoolError::Backend(source)) => is_transient(source),
+            Self::Pool(PoolError::Timeout(_)) | Self::OlderSchema { .. } => true,
             Self::Migrate(error) => matches!(
                 error.kind(),
                 refinery::error::Kind::Connection(_, source)

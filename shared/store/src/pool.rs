@@ -26,6 +26,9 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 /// The longest that a query of the pool may run.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a transaction may wait for its program: it holds locks that others wait for.
+const IDLE_TRANSACTION_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// A database: cheap to clone, connects when used, and again after a loss.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -42,7 +45,7 @@ impl Store {
     pub fn new(url: &str) -> Result<Self, Error> {
         let config = config(url)?;
         let mut pooled = config.clone();
-        set_statement_timeout(&mut pooled, QUERY_TIMEOUT);
+        set_limits(&mut pooled, QUERY_TIMEOUT);
         let manager = Manager::from_config(
             pooled,
             NoTls,
@@ -109,10 +112,15 @@ pub(crate) fn config(url: &str) -> Result<Config, Error> {
     Ok(config)
 }
 
-/// Limits each statement's time on the server, beside the options of the URL.
-pub(crate) fn set_statement_timeout(config: &mut Config, timeout: Duration) {
-    let given = config.get_options().unwrap_or_default();
-    let options = format!("{given} -c statement_timeout={}", timeout.as_millis());
+/// Limits what a connection may cost the server, beside the options of the URL: the time of each statement, and a
+/// transaction left open by a program that hangs. Compiling statements (jit) takes longer than any of ours.
+pub(crate) fn set_limits(config: &mut Config, timeout: Duration) {
+    let options = format!(
+        "{} -c statement_timeout={} -c idle_in_transaction_session_timeout={} -c jit=off",
+        config.get_options().unwrap_or_default(),
+        timeout.as_millis(),
+        IDLE_TRANSACTION_TIMEOUT.as_millis()
+    );
     config.options(options.trim_start());
 }
 

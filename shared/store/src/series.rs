@@ -116,7 +116,7 @@ struct Frame {
 
 impl Frame {
     fn new(query: &Query) -> Result<Self, Error> {
-        let Step::Seconds(step_s) = query.step else {
+        let Step::Seconds(seconds) = query.step else {
             return Ok(Self {
                 from: query.from,
                 to: query.to,
@@ -124,7 +124,7 @@ impl Frame {
                 times_ms: Vec::new(),
             });
         };
-        let step_ms = 1000 * i64::from(step_s.max(1));
+        let step_ms = 1000 * i64::from(seconds.max(1));
         let from_ms = query.from.as_millisecond().div_euclid(step_ms) * step_ms;
         // The end is exclusive: one nanosecond into a step takes the step in.
         let last_ms = query

@@ -31,7 +31,7 @@ impl Writer {
     /// [`Error::Url`], [`Error::Connect`], or [`Error::OlderSchema`] without sample tables.
     pub async fn connect(url: &str) -> Result<Self, Error> {
         let mut config = pool::config(url)?;
-        pool::set_statement_timeout(&mut config, STATEMENT_TIMEOUT);
+        pool::set_limits(&mut config, STATEMENT_TIMEOUT);
         let client = pool::connect(&config).await?;
         let flavor = Flavor::of(&client).await?;
         Ok(Self {

@@ -94,7 +94,7 @@ SELECT pg_advisory_lock($1)";
 /// [`Error::NewerSchema`] or [`Error::OlderSchema`] when it can't, or the connection's failures.
 pub async fn check(store: &Store) -> Result<(), Error> {
     let client = store.get().await?;
-    let (found, known) = (version(&**client).await?, newest());
+    let (found, known) = (version(&client).await?, newest());
     match found.cmp(&known) {
         std::cmp::Ordering::Less => Err(Error::OlderSchema { found, known }),
         std::cmp::Ordering::Equal => Ok(()),

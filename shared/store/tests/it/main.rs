@@ -1,5 +1,12 @@
 //! The store against real servers: each test on TimescaleDB and on plain PostgreSQL.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at what fails"
+)]
+
 mod entities;
 mod fixture;
 mod ingest;

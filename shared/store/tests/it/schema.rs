@@ -49,7 +49,7 @@ on_both_flavors! {
         writer.commit(&[batch(host_id, 1, ticks)]).await.unwrap();
         assert_eq!(count(&database, "vm_sample").await, 3);
 
-        let week = Duration::from_secs(7 * 86_400);
+        let week = Duration::from_hours(7 * 24);
         let removed = retention::enforce(database.store(), week).await.unwrap();
         assert!(removed.tables >= 1, "{removed:?}");
         assert_eq!(count(&database, "vm_sample").await, 2);

@@ -14,7 +14,7 @@ type Samples = Vec<(f64, i64)>;
 
 fn moment(seconds: f64) -> Timestamp {
     #[expect(clippy::cast_possible_truncation, reason = "seconds of one test day")]
-    Timestamp::from_microsecond(NOON_US + (seconds * 1e6) as i64).unwrap()
+    Timestamp::from_microsecond(NOON_US + (seconds * 1e6).round() as i64).unwrap()
 }
 
 async fn store(database: &Database, samples: &BTreeMap<usize, Samples>) -> i32 {
