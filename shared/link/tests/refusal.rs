@@ -114,7 +114,13 @@ async fn an_agent_posing_as_a_collector() {
     let mut door = Door::open_as(authority, &posing, Limits::default());
     let error = dial(&identity(&door.authority, &agent()), door.address).await;
     assert!(
-        matches!(error, Error::Connect { cause, .. } if cause != Cause::HandshakeTimeout),
+        matches!(
+            error,
+            Error::Connect {
+                cause: Cause::WrongRole,
+                ..
+            }
+        ),
         "{error:?}"
     );
     assert_eq!(door.refusal().await.cause, Cause::ClosedByPeer);
