@@ -192,6 +192,11 @@ fn read_table(
 ) -> Result<Table, Error> {
     let lane = history.lane(kind);
     let width = catalogue::metrics(kind).len();
+    if lane.rows().is_empty() {
+        return Err(Error::Invalid {
+            what: "table: it has no rows",
+        });
+    }
     budget.take_rows(lane.rows().len())?;
     let entities = lane.rows().to_vec();
     let mut values = vec![Value::ABSENT; entities.len() * width];

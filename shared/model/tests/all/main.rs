@@ -1,0 +1,10 @@
+//! Tests of the model through its public interface.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
+
+mod catalogue;
+mod corpus;
+mod record;
+mod size;
+mod support;
+mod wire;
