@@ -1,14 +1,9 @@
 //! Every REST resource over a real database and real HTTP.
 
-#[path = "support/fleet.rs"]
-mod fleet;
-mod support;
-
-use fleet::{BUSY, HOST, IDLE, RESET, TICKS};
+use crate::fleet::{self, BUSY, HOST, IDLE, RESET, TICKS};
+use crate::support::Server;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-use support::Server;
-use vmscope_store::testing::Database;
 
 fn names(page: &Json) -> Vec<&str> {
     page["items"]

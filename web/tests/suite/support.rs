@@ -1,7 +1,5 @@
 //! A real web service on free ports, and an HTTP client for it.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses its part")]
-
 use serde_json::Value as Json;
 use std::net::SocketAddr;
 use vmscope_link::{Authority, Identity, IdentityFiles, Role, Validity};
@@ -9,26 +7,26 @@ use vmscope_service::{Lifecycle, Secret, telemetry};
 use vmscope_web::config::{Config, Database};
 
 /// Nobody listens there.
-pub const NO_DATABASE: &str = "postgres://nobody@127.0.0.1:1/none";
+pub(crate) const NO_DATABASE: &str = "postgres://nobody@127.0.0.1:1/none";
 
-pub struct Server {
-    pub address: SocketAddr,
-    pub admin: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
     lifecycle: Lifecycle,
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub headers: ureq::http::HeaderMap,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: ureq::http::HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    pub fn data(&self) -> Json {
+    pub(crate) fn data(&self) -> Json {
         assert_eq!(self.status, 200, "{}", self.body);
         let json = self.json();
         assert_eq!(
@@ -38,7 +36,7 @@ impl Answer {
         json["data"].clone()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().expect("ASCII"))
@@ -47,7 +45,7 @@ impl Answer {
 
 impl Server {
     /// A service over the database at `url`, fed by `collectors`.
-    pub async fn start(url: &str, collectors: Vec<String>, identity: &Identity) -> Self {
+    pub(crate) async fn start(url: &str, collectors: Vec<String>, identity: &Identity) -> Self {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = Config {
             listen: free,
@@ -71,20 +69,20 @@ impl Server {
     }
 
     /// A service over the database at `url`, without live samples.
-    pub async fn over(url: &str) -> Self {
+    pub(crate) async fn over(url: &str) -> Self {
         Self::start(
             url,
             Vec::new(),
-            &identity(&authority(), Role::Web("test".to_owned())),
+            &identity(&authority(), &Role::Web("test".to_owned())),
         )
         .await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.request("GET", path, &[]).await
     }
 
-    pub async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         fetch(self.address, method, path, headers).await
     }
 }
@@ -95,7 +93,7 @@ impl Drop for Server {
     }
 }
 
-pub async fn fetch(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn fetch(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = ureq::http::Request::builder()
         .method(method)
         .uri(format!("http://{address}{path}"));
@@ -121,13 +119,11 @@ pub async fn fetch(address: SocketAddr, method: &str, path: &str, headers: &[(&s
     tokio::task::spawn_blocking(exchange).await.expect("a client")
 }
 
-pub fn authority() -> Authority {
+pub(crate) fn authority() -> Authority {
     Authority::create("test").expect("an authority")
 }
 
-pub fn identity(authority: &Authority, role: Role) -> Identity {
-    let issued = authority
-        .issue(&role, Validity::default())
-        .expect("a certificate");
+pub(crate) fn identity(authority: &Authority, role: &Role) -> Identity {
+    let issued = authority.issue(role, Validity::default()).expect("a certificate");
     issued.identity().expect("an identity")
 }

@@ -1,11 +1,9 @@
-//! Live samples: a real collector's end of the link on one side, real WebSockets on the other, and no database at all.
+//! Live samples: a real collector's end of the link on one side, real browsers' sockets on the other, and no database at all.
 
-mod support;
-
+use crate::support::{NO_DATABASE, Server, authority, identity};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
-use support::{NO_DATABASE, Server, authority, identity};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message as Text};
@@ -30,7 +28,7 @@ struct Collector {
 impl Collector {
     fn new() -> Self {
         let authority = authority();
-        let own = identity(&authority, Role::Collector("test".to_owned()));
+        let own = identity(&authority, &Role::Collector("test".to_owned()));
         let listener =
             Listener::bind(([127, 0, 0, 1], 0).into(), &own, Limits::default()).expect("a listener");
         Self { listener, authority }
@@ -41,7 +39,7 @@ impl Collector {
         Server::start(
             NO_DATABASE,
             vec![address],
-            &identity(&self.authority, Role::Web("test".to_owned())),
+            &identity(&self.authority, &Role::Web("test".to_owned())),
         )
         .await
     }

@@ -1,9 +1,7 @@
 //! What the API says to what it can't answer.
 
-mod support;
-
+use crate::support::{NO_DATABASE, Server, fetch};
 use serde_json::json;
-use support::{NO_DATABASE, Server, fetch};
 use vmscope_store::Flavor;
 use vmscope_store::testing::Database;
 

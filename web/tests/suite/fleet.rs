@@ -10,23 +10,23 @@ use vmscope_store::entity;
 use vmscope_store::ingest::{HostBatch, Writer};
 use vmscope_store::testing::Database;
 
-pub const HOST: HostId = HostId(Uuid::from_u128(0xa1));
+pub(crate) const HOST: HostId = HostId(Uuid::from_u128(0xa1));
 /// Runs all the time; its CPU counter starts again in the middle.
-pub const BUSY: VmId = VmId(Uuid::from_u128(0xb1));
+pub(crate) const BUSY: VmId = VmId(Uuid::from_u128(0xb1));
 /// Is paused; reports memory by rss.
-pub const IDLE: VmId = VmId(Uuid::from_u128(0xb2));
+pub(crate) const IDLE: VmId = VmId(Uuid::from_u128(0xb2));
 /// Samples of the minute.
-pub const TICKS: i64 = 60;
+pub(crate) const TICKS: i64 = 60;
 /// Number of the sample before which the CPU counter started again.
-pub const RESET: i64 = 30;
+pub(crate) const RESET: i64 = 30;
 /// What the busy VM gains in CPU time a second: a quarter of a core.
 const CPU_NS: i64 = 250_000_000;
 
-pub struct Fleet {
+pub(crate) struct Fleet {
     /// Time of the first sample, a whole minute's beginning; the last is `TICKS - 1` seconds later.
-    pub from: Timestamp,
+    pub(crate) from: Timestamp,
     /// Database id of the busy VM's disk.
-    pub disk: i32,
+    pub(crate) disk: i32,
 }
 
 /// Numbers of the entities in the database.
@@ -38,7 +38,7 @@ struct Numbers {
 }
 
 /// Writes samples from some 70 s ago; one more of each VM and of the host is taken now.
-pub async fn write(database: &Database) -> Fleet {
+pub(crate) async fn write(database: &Database) -> Fleet {
     let store = database.store();
     let host_id = entity::register_host(store, HOST).await.expect("a host");
     let vda = Entity::Disk {
