@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
         let (head, rest) = self.rest.split_at_checked(length).ok_or(Error::Short {
-            missing: length - self.rest.len(),
+            missing: length.saturating_sub(self.rest.len()),
         })?;
         self.rest = rest;
         Ok(head)
@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
     /// The message is too short.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(Error::Short {
-            missing: N - self.rest.len(),
+            missing: N.saturating_sub(self.rest.len()),
         })?;
         self.rest = rest;
         Ok(*head)
