@@ -5,7 +5,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 use vmscope_model::Cause;
 
 /// Counters and gauges; clones are the same ones.
@@ -39,89 +39,89 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let agent = registry.sub_registry_with_prefix("vmscope_agent");
-        let uplink = agent.sub_registry_with_prefix("uplink");
-        uplink.register(
-            "frames_sent",
-            "Frames sent, repetitions included",
-            metrics.frames_sent.clone(),
-        );
-        uplink.register(
-            "ticks_sent",
-            "Ticks sent, repetitions included",
-            metrics.ticks_sent.clone(),
-        );
-        uplink.register_with_unit(
-            "sent",
-            "Bytes of frames sent",
-            Unit::Bytes,
-            metrics.bytes_sent.clone(),
-        );
-        uplink.register(
-            "ticks_acknowledged",
-            "Ticks committed by a collector",
-            metrics.ticks_acknowledged.clone(),
-        );
-        uplink.register(
-            "sessions",
-            "Sessions that a collector has welcomed",
-            metrics.sessions.clone(),
-        );
-        uplink.register(
-            "failures",
-            "Sessions and attempts that failed",
-            metrics.failures.clone(),
-        );
-        uplink.register(
-            "refusals",
-            "Sessions that a collector has refused",
-            metrics.refusals.clone(),
-        );
+        metrics.register_uplink(agent.sub_registry_with_prefix("uplink"));
+        metrics.register_buffer(agent.sub_registry_with_prefix("buffer"));
+        metrics
+    }
+
+    fn register_uplink(&self, uplink: &mut Registry) {
+        let counters = [
+            (
+                "frames_sent",
+                "Frames sent, repetitions included",
+                &self.frames_sent,
+            ),
+            ("ticks_sent", "Ticks sent, repetitions included", &self.ticks_sent),
+            (
+                "bytes_sent",
+                "Bytes of frames sent, repetitions included",
+                &self.bytes_sent,
+            ),
+            (
+                "ticks_acknowledged",
+                "Ticks committed by a collector",
+                &self.ticks_acknowledged,
+            ),
+            (
+                "sessions",
+                "Sessions that a collector has welcomed",
+                &self.sessions,
+            ),
+            ("failures", "Sessions and attempts that failed", &self.failures),
+            (
+                "refusals",
+                "Sessions that a collector has refused",
+                &self.refusals,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            uplink.register(name, help, counter.clone());
+        }
         uplink.register(
             "connected",
             "1 while a collector takes samples",
-            metrics.connected.clone(),
+            self.connected.clone(),
         );
-        uplink.register_with_unit(
-            "lag",
+        uplink.register(
+            "lag_seconds",
             "Age of the oldest undelivered tick",
-            Unit::Seconds,
-            metrics.lag.clone(),
+            self.lag.clone(),
         );
-        let buffer = agent.sub_registry_with_prefix("buffer");
+    }
+
+    fn register_buffer(&self, buffer: &mut Registry) {
         buffer.register(
             "ticks_taken",
             "Ticks handed to the buffer",
-            metrics.ticks_taken.clone(),
+            self.ticks_taken.clone(),
         );
-        buffer.register_with_unit(
-            "live",
-            "Bytes of undelivered ticks on disk",
-            Unit::Bytes,
-            metrics.buffer_bytes.clone(),
-        );
-        buffer.register_with_unit(
-            "disk",
-            "Bytes of the store's files",
-            Unit::Bytes,
-            metrics.buffer_disk_bytes.clone(),
-        );
-        buffer.register("records", "Undelivered ticks", metrics.buffer_records.clone());
-        buffer.register(
-            "memory_records",
-            "Undelivered ticks in memory only",
-            metrics.buffer_memory_records.clone(),
-        );
+        let gauges = [
+            (
+                "live_bytes",
+                "Bytes of undelivered ticks on disk",
+                &self.buffer_bytes,
+            ),
+            (
+                "disk_bytes",
+                "Bytes of the store's files",
+                &self.buffer_disk_bytes,
+            ),
+            ("records", "Undelivered ticks", &self.buffer_records),
+            (
+                "memory_records",
+                "Undelivered ticks in memory only",
+                &self.buffer_memory_records,
+            ),
+            ("recovered_records", "Ticks found at the start", &self.recovered),
+        ];
+        for (name, help, gauge) in gauges {
+            buffer.register(name, help, gauge.clone());
+        }
         buffer.register(
             "lost_records",
             "Ticks lost in this run, by cause",
-            metrics.lost.clone(),
+            self.lost.clone(),
         );
-        buffer.register(
-            "recovered_records",
-            "Ticks found at the start",
-            metrics.recovered.clone(),
-        );
-        metrics
     }
 
     pub(crate) fn recovered(&self, recovery: &Recovery) {

@@ -27,7 +27,7 @@ pub(super) struct Disk {
     holes: Vec<Hole>,
     retry_at: Instant,
     retry_pause: Duration,
-    disk_bytes: u64,
+    files_bytes: u64,
 }
 
 impl Disk {
@@ -42,7 +42,7 @@ impl Disk {
             holes: Vec::new(),
             retry_at: Instant::now(),
             retry_pause: RETRY_MIN,
-            disk_bytes: 0,
+            files_bytes: 0,
         };
         let quarantined = disk.open_shelf(known);
         disk.begin_epoch();
@@ -59,7 +59,7 @@ impl Disk {
 
     /// Bytes of the store's files when they were last looked at.
     pub(super) const fn bytes(&self) -> u64 {
-        self.disk_bytes
+        self.files_bytes
     }
 
     /// What was found missing since the last call.
@@ -113,14 +113,14 @@ impl Disk {
 
     /// Uses the open store; `None` when there is none or it fails, which is then dealt with.
     pub(super) fn with<T>(&mut self, work: impl FnOnce(&mut Shelf) -> Result<T, Failure>) -> Option<T> {
-        let shelf = self.shelf.as_mut()?;
-        let failure = match work(shelf) {
+        let current = self.shelf.as_mut()?;
+        let failure = match work(current) {
             Ok(value) => return Some(value),
             Err(failure) => failure,
         };
-        let oldest_us = shelf.oldest().map(|(_, time_us)| time_us);
-        if let Some(shelf) = self.shelf.take() {
-            shelf.abandon();
+        let oldest_us = current.oldest().map(|(_, time_us)| time_us);
+        if let Some(failed) = self.shelf.take() {
+            failed.abandon();
         }
         let damaged = matches!(failure, Failure::Damaged(_));
         self.fail(failure, oldest_us);
@@ -135,17 +135,17 @@ impl Disk {
         let Some(disk_bytes) = self.with(|shelf| shelf.disk_bytes()) else {
             return;
         };
-        self.disk_bytes = disk_bytes;
+        self.files_bytes = disk_bytes;
         let small = |shelf: &&Shelf| shelf.bytes() <= REBUILD_LIVE_BYTES;
-        let Some(shelf) = self.shelf.as_ref().filter(small) else {
+        let Some(current) = self.shelf.as_ref().filter(small) else {
             return;
         };
         if disk_bytes < REBUILD_DISK_BYTES {
             return;
         }
-        match shelf.copy(&self.folder.next_store()) {
+        match current.copy(&self.folder.next_store()) {
             Ok(fresh) => {
-                self.disk_bytes = fresh.disk_bytes().unwrap_or(0);
+                self.files_bytes = fresh.disk_bytes().unwrap_or(0);
                 if let Some(old) = self.shelf.replace(fresh) {
                     old.abandon();
                 }
@@ -216,13 +216,13 @@ impl Disk {
         if !self.folder.has_store() && !self.folder.has_room() {
             return Err(Failure::from_io(ErrorKind::StorageFull.into()));
         }
-        let (shelf, holes) = Shelf::open(&self.folder.store(), mark, now_us())?;
+        let (opened, holes) = Shelf::open(&self.folder.store(), mark, now_us())?;
         for hole in &holes {
             tracing::error!(buffer.lost = hole.ticks, "buffer's store has lost records");
         }
         self.holes.extend(holes);
-        self.disk_bytes = shelf.disk_bytes()?;
-        self.shelf = Some(shelf);
+        self.files_bytes = opened.disk_bytes()?;
+        self.shelf = Some(opened);
         self.retry_pause = RETRY_MIN;
         Ok(())
     }

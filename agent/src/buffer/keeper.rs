@@ -63,12 +63,12 @@ impl Keeper {
     }
 
     pub(super) fn status(&self) -> Status {
-        let shelf = self.disk.shelf();
-        let on_disk = shelf.and_then(Shelf::oldest).map(|(_, time_us)| time_us);
+        let stored = self.disk.shelf();
+        let on_disk = stored.and_then(Shelf::oldest).map(|(_, time_us)| time_us);
         Status {
-            bytes: shelf.map_or(0, Shelf::bytes),
+            bytes: stored.map_or(0, Shelf::bytes),
             disk_bytes: self.disk.bytes(),
-            records: shelf.map_or(0, Shelf::records) + self.ring.len(),
+            records: stored.map_or(0, Shelf::records) + self.ring.len(),
             in_memory: self.ring.len(),
             oldest_us: on_disk.or_else(|| self.ring.front().map(|item| item.time_us)),
             newest: (self.sequence > 0).then(|| self.newest()),
@@ -192,7 +192,7 @@ impl Keeper {
             let Some(last) = items.last().map(|item| item.position) else {
                 return Vec::new();
             };
-            let records: Vec<_> = items.into_iter().filter_map(|item| self.decode(item)).collect();
+            let records: Vec<_> = items.into_iter().filter_map(|item| self.decode(&item)).collect();
             if !records.is_empty() {
                 return records;
             }
@@ -216,7 +216,7 @@ impl Keeper {
         }
     }
 
-    fn decode(&mut self, item: Item) -> Option<(Position, Record)> {
+    fn decode(&mut self, item: &Item) -> Option<(Position, Record)> {
         let Position { epoch, sequence } = item.position;
         if item.is_tombstone()
             || self
@@ -230,7 +230,7 @@ impl Keeper {
             Ok(record) => Some((item.position, record)),
             Err(error) => {
                 tracing::error!(record.epoch = epoch, record.sequence = sequence, %error, "buffer dropped a damaged record");
-                self.bury(&item);
+                self.bury(item);
                 None
             }
         }

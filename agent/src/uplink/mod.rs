@@ -29,7 +29,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(250);
 /// Bound of the longest pause between rounds.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// Pause after a round in which a collector refused this agent.
-const REFUSED_PAUSE: Duration = Duration::from_secs(60);
+const REFUSED_PAUSE: Duration = Duration::from_mins(1);
 /// How long the rest may take to be delivered after the stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
