@@ -8,7 +8,7 @@ use crate::account::{Account, Verdict};
 use crate::daemon::Daemon;
 use crate::relay::Relay;
 use crate::site::{AgentOptions, Site, eventually};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -117,7 +117,7 @@ impl Pipeline {
         let options = AgentOptions {
             interval_ms: INTERVAL_MS,
             dear_interval_ms: DEAR_INTERVAL_MS,
-            dear_deadline_ms: DEAR_INTERVAL_MS / 2,
+            dear_deadline_ms: DEAR_INTERVAL_MS / 3,
             ..AgentOptions::new(self.relay.address)
         };
         self.agent = Some(self.site.start_agent(&options)?);
@@ -127,6 +127,10 @@ impl Pipeline {
     /// Waits a random while, breaks something, and mends it after another while.
     async fn round(&mut self) -> anyhow::Result<Fault> {
         self.pause(100..1_500).await;
+        for daemon in [&mut self.agent, &mut self.collector] {
+            let daemon = daemon.as_mut().context("both daemons run")?;
+            ensure!(daemon.is_alive(), "a daemon ended by itself; its log is {}", daemon.log.display());
+        }
         let fault = FAULTS[self.random.random_range(0..FAULTS.len())];
         match fault {
             Fault::KillAgent => {

@@ -40,7 +40,7 @@ impl AgentOptions {
     }
 }
 
-/// One installation; its folder goes when it is dropped.
+/// One installation; its folder goes when it is dropped, unless `VMSCOPE_KEEP_SITES` is set: its logs are there.
 #[derive(Debug)]
 pub struct Site {
     folder: TempDir,
@@ -63,7 +63,10 @@ impl Site {
     /// When the folder or a certificate can't be made.
     pub fn new(database_url: &str) -> anyhow::Result<Self> {
         let site = Self {
-            folder: tempfile::Builder::new().prefix("vmscope-site-").tempdir()?,
+            folder: tempfile::Builder::new()
+                .prefix("vmscope-site-")
+                .disable_cleanup(std::env::var_os("VMSCOPE_KEEP_SITES").is_some())
+                .tempdir()?,
             database_url: database_url.to_owned(),
             host: HostId(Uuid::new_v4()),
             collector_address: free_udp_port()?,
@@ -77,6 +80,7 @@ impl Site {
             ("web", Role::Web("test".to_owned())),
         ];
         for (name, role) in roles {
+            std::fs::create_dir_all(site.path(name))?;
             authority.issue(&role, Validity::days(LEAF_DAYS))?.write(&site.identity_files(name))?;
         }
         Ok(site)
