@@ -124,15 +124,19 @@ fn mandated_versions_are_exact() {
 
 #[test]
 fn every_dependency_is_used() {
+    let mut unused = Vec::new();
     for package in metadata().workspace_packages() {
         let root = package.manifest_path.parent().unwrap();
         let text = rust_sources(root.as_std_path());
         for dependency in &package.dependencies {
             let name = dependency.rename.as_ref().unwrap_or(&dependency.name).replace('-', "_");
             let used = text.contains(&format!("{name}::")) || text.contains(&format!("use {name}"));
-            assert!(used, "{} depends on {} and never names it", package.name, dependency.name);
+            if !used {
+                unused.push(format!("{}: {}", package.name, dependency.name));
+            }
         }
     }
+    assert!(unused.is_empty(), "dependencies that no source names: {unused:#?}");
 }
 
 fn rust_sources(folder: &Path) -> String {
