@@ -42,6 +42,9 @@ pub struct HostSampler {
     inventory: Option<Inventory>,
 }
 
+/// Reads a file's text into the host's row.
+type Read = fn(&[u8], &mut [Value]);
+
 #[derive(Debug)]
 struct Inventory {
     taken: Instant,
@@ -100,7 +103,7 @@ impl HostSampler {
     }
 
     fn read_simple(&mut self, row: &mut [Value]) {
-        let files: [(&mut KeptFile, fn(&[u8], &mut [Value])); 4] = [
+        let files: [(&mut KeptFile, Read); 4] = [
             (&mut self.meminfo, memory::read_meminfo),
             (&mut self.vmstat, memory::read_vmstat),
             (&mut self.loadavg, memory::read_loadavg),

@@ -7,7 +7,7 @@ pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The words of `line`: what lies between blanks.
 pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| byte.is_ascii_whitespace())
+    line.split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty())
 }
 

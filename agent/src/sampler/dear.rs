@@ -3,7 +3,7 @@
 //! A QEMU that does not answer (stopped, or its storage hangs) holds up the whole call. libvirt then keeps that VM's job
 //! taken, so the same call on a new connection passes the VM over: this loop asks a second time at once and parks the
 //! first connection. Each hanging VM can hold one connection and one of libvirt's workers, therefore there are at most
-//! [`MAX_PARKED`], and while they are all taken nothing further is risked. A VM that was passed over is a gap of that VM.
+//! [`MAX_PARKED`], and while they are all taken nothing further is risked. A VM that was passed over twice is a gap of that VM.
 
 use super::Config;
 use super::line::{Error, Health, Line};
@@ -19,9 +19,9 @@ use vmscope_model::{Cause, Gap, Group, Record, VmId};
 /// Connections that may wait for an answer that nobody wants any more.
 const MAX_PARKED: usize = 3;
 /// How long one is kept. Afterwards its VM's job is still taken and does no further harm.
-const PARKED_FOR: Duration = Duration::from_secs(60);
-/// Calls in one tick.
-const ATTEMPTS: usize = 2;
+const PARKED_FOR: Duration = Duration::from_mins(1);
+/// How long to wait before asking once more about VMs that are newly busy. Random, or two who ask libvirt would meet again.
+const BUSY_PAUSE: std::ops::Range<Duration> = Duration::from_millis(50)..Duration::from_millis(200);
 
 /// Asks for the dear groups.
 pub(super) struct DearLoop {
@@ -30,6 +30,12 @@ pub(super) struct DearLoop {
     line: Line,
     health: Health,
     parked: Vec<Parked>,
+    busy: HashSet<VmId>,
+}
+
+struct Answer {
+    record: Record,
+    /// VMs that were passed over.
     busy: HashSet<VmId>,
 }
 
@@ -64,7 +70,7 @@ impl DearLoop {
 
     async fn tick(&mut self, due: &Due) -> Record {
         let error = match self.attempt().await {
-            Ok((mut record, busy)) => {
+            Ok(Answer { mut record, busy }) => {
                 self.health.up();
                 record.tick.gaps.extend(busy.iter().map(|&vm| Gap {
                     vm: Some(vm),
@@ -84,18 +90,26 @@ impl DearLoop {
         record
     }
 
-    async fn attempt(&mut self) -> Result<(Record, HashSet<VmId>), Error> {
+    /// Asks until there is an answer that more asking would not improve, for two deadlines at most.
+    async fn attempt(&mut self) -> Result<Answer, Error> {
         self.parked
             .retain(|parked| parked.since.elapsed() < PARKED_FOR && !parked.client.is_released());
-        for _ in 0..ATTEMPTS {
-            if self.parked.len() >= MAX_PARKED && !self.line.is_connected() {
-                break;
-            }
-            match tokio::time::timeout(self.config.dear_deadline(), self.ask()).await {
-                Ok(Ok(answer)) => return Ok(answer),
+        let end = Instant::now() + 2 * self.config.dear_deadline();
+        let mut partial = None;
+        while Instant::now() < end && (self.line.is_connected() || self.parked.len() < MAX_PARKED) {
+            let deadline = end.min(Instant::now() + self.config.dear_deadline());
+            match tokio::time::timeout_at(deadline.into(), self.ask()).await {
+                Ok(Ok(answer)) if partial.is_some() || answer.busy.is_subset(&self.busy) => {
+                    return Ok(answer);
+                }
+                Ok(Ok(answer)) => {
+                    // Whoever else asks libvirt at this moment takes jobs too, for milliseconds.
+                    partial = Some(answer);
+                    tokio::time::sleep(rand::random_range(BUSY_PAUSE)).await;
+                }
                 Ok(Err(error)) => {
                     drop(self.line.take());
-                    return Err(error.into());
+                    return partial.ok_or(error.into());
                 }
                 Err(_) => {
                     let since = Instant::now();
@@ -104,16 +118,16 @@ impl DearLoop {
                 }
             }
         }
-        Err(Error::Deadline)
+        partial.ok_or(Error::Deadline)
     }
 
-    async fn ask(&mut self) -> Result<(Record, HashSet<VmId>), libvirt::Error> {
+    async fn ask(&mut self) -> Result<Answer, libvirt::Error> {
         let (client, _) = self.line.client().await?;
         let answer = client.statistics(Groups::DEAR).await?;
         let mut record = Record::default();
         let seen = rows::dear(answer, &mut record)?;
         let busy = seen.iter().filter(|seen| seen.busy).map(|seen| seen.vm).collect();
-        Ok((record, busy))
+        Ok(Answer { record, busy })
     }
 
     /// Names a VM when it begins to be passed over, and when it answers again.

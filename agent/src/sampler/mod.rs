@@ -33,7 +33,7 @@ use vmscope_model::Record;
 /// Records that may wait for the buffer before the loops wait too.
 pub const SINK_RECORDS: usize = 64;
 /// How often facts are told again: the buffer may have dropped the record that told them.
-const REPEAT_FACTS: Duration = Duration::from_secs(600);
+const REPEAT_FACTS: Duration = Duration::from_mins(10);
 
 /// Samples this host and its VMs.
 #[derive(Debug)]

@@ -140,7 +140,7 @@ mod tests {
         let mut schedule = Schedule::new(Group::Cheap, 1_000);
         let start = Instant::now();
         schedule.plan(START_US, start);
-        let next = schedule.plan(START_US + 999_000, start + Duration::from_millis(1_000));
+        let next = schedule.plan(START_US + 999_000, start + Duration::from_secs(1));
         assert_eq!(next.at_us, START_US + 2_000_000);
     }
 
