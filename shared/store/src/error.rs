@@ -93,6 +93,17 @@ impl Error {
         move |source| Self::Statement { operation, source }
     }
 
+    /// Whether a table or column that this build knows is not there: no collector has brought the schema up to date yet.
+    pub fn is_unprepared(&self) -> bool {
+        match self {
+            Self::OlderSchema { .. } => true,
+            Self::Statement { source, .. } => source
+                .code()
+                .is_some_and(|code| [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN].contains(code)),
+            _ => false,
+        }
+    }
+
     /// Whether the same call may succeed later without anyone changing it: the server is away, starts, stops, is full, or
     /// chose this transaction as a deadlock's victim. Otherwise the data, the statement or the configuration is at fault.
     pub fn is_transient(&self) -> bool {

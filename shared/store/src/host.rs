@@ -36,8 +36,8 @@ pub struct Host {
     pub last_sample_at: Option<Timestamp>,
     /// That was in the last [`REPORTING_S`].
     pub reporting: bool,
-    /// Its reporting VMs by state: (libvirt code, how many).
-    pub vms_by_state: Vec<(i16, i64)>,
+    /// Its VMs by what they do: (libvirt code, how many); no code for those without a state in the last [`REPORTING_S`].
+    pub vms_by_state: Vec<(Option<i16>, i64)>,
 }
 
 /// By what hosts are sorted.
@@ -131,10 +131,10 @@ pub async fn get(store: &Store, id: HostId) -> Result<Option<Host>, Error> {
 async fn with_states(store: &Store, rows: &[Row]) -> Result<Vec<Host>, Error> {
     const HOST_STATES: &str = "\
 -- host_states
-SELECT host_id, state, count(*) FROM vm
-WHERE host_id = ANY ($1) AND state IS NOT NULL
-  AND last_seen_at >= now() - make_interval(secs => $2::int8::float8)
-GROUP BY host_id, state ORDER BY state";
+SELECT host_id,
+    CASE WHEN last_seen_at >= now() - make_interval(secs => $2::int8::float8) THEN state END AS reported, count(*)
+FROM vm WHERE host_id = ANY ($1)
+GROUP BY host_id, reported ORDER BY reported";
     let mut hosts: Vec<Host> = rows.iter().map(host).collect();
     let ids: Vec<i32> = hosts.iter().map(|host| host.host_id).collect();
     let client = store.get().await?;

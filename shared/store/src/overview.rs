@@ -12,10 +12,8 @@ pub struct Overview {
     pub hosts_total: i64,
     /// Hosts with a sample in the last [`REPORTING_S`].
     pub hosts_reporting: i64,
-    /// Known VMs.
-    pub vms_total: i64,
-    /// VMs with a sample in the last [`REPORTING_S`], by state: (libvirt code, how many).
-    pub vms_by_state: Vec<(i16, i64)>,
+    /// All VMs by what they do: (libvirt code, how many); no code for those without a state in the last [`REPORTING_S`].
+    pub vms_by_state: Vec<(Option<i16>, i64)>,
 }
 
 /// Counts hosts and VMs.
@@ -25,15 +23,14 @@ pub struct Overview {
 pub async fn get(store: &Store) -> Result<Overview, Error> {
     const COUNTS: &str = "\
 -- overview
-SELECT now(), (SELECT count(*) FROM host), (SELECT count(*) FROM vm), (
+SELECT now(), (SELECT count(*) FROM host), (
     SELECT count(DISTINCT host_id) FROM ingest_progress
     WHERE last_tick_at >= now() - make_interval(secs => $1::int8::float8)
 )";
     const STATES: &str = "\
 -- overview_states
-SELECT state, count(*) FROM vm
-WHERE state IS NOT NULL AND last_seen_at >= now() - make_interval(secs => $1::int8::float8)
-GROUP BY state ORDER BY state";
+SELECT CASE WHEN last_seen_at >= now() - make_interval(secs => $1::int8::float8) THEN state END AS reported, count(*)
+FROM vm GROUP BY reported ORDER BY reported";
     let client = store.get().await?;
     let counts = client
         .query_one(COUNTS, &[&REPORTING_S])
@@ -46,8 +43,7 @@ GROUP BY state ORDER BY state";
     Ok(Overview {
         as_of: counts.get(0),
         hosts_total: counts.get(1),
-        vms_total: counts.get(2),
-        hosts_reporting: counts.get(3),
+        hosts_reporting: counts.get(2),
         vms_by_state: states.iter().map(|row| (row.get(0), row.get(1))).collect(),
     })
 }

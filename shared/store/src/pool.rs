@@ -113,7 +113,8 @@ pub(crate) fn config(url: &str) -> Result<Config, Error> {
 }
 
 /// Limits what a connection may cost the server, beside the options of the URL: the time of each statement, and a
-/// transaction left open by a program that hangs. Compiling statements (jit) takes longer than any of ours.
+/// transaction left open by a program that hangs. Without jit, a week's series of one counter takes about a seventh less
+/// (1.7 s against 2.0 s for 604,800 rows, on a busy machine); an hour's shows no difference.
 pub(crate) fn set_limits(config: &mut Config, timeout: Duration) {
     let options = format!(
         "{} -c statement_timeout={} -c idle_in_transaction_session_timeout={} -c jit=off",

@@ -183,7 +183,7 @@ fn from_file(variable: &str) -> Option<String> {
 
 /// Makes each test a module of two: `on_timescale` and `on_postgres`. Each gets a [`Database`] of its own.
 ///
-/// ```ignore
+/// ```text
 /// vmscope_store::on_both_flavors! {
 ///     async fn stores_a_row(database: Database) { ... }
 /// }

@@ -53,13 +53,22 @@ pub enum Sort {
     LastSampleAt,
 }
 
+/// What a VM does now, as far as samples tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Reports this state, a libvirt code.
+    Reported(i16),
+    /// No state was sampled in the last [`REPORTING_S`].
+    Silent,
+}
+
 /// Which VMs, in which order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
     /// Part of the name in any case, or the beginning of the UUID; empty for all.
     pub search: String,
-    /// Only VMs in this state, a libvirt code.
-    pub state: Option<i16>,
+    /// Only VMs that do this.
+    pub state: Option<State>,
     /// Only VMs of this host.
     pub host: Option<HostId>,
     /// Order.
@@ -75,15 +84,18 @@ SELECT v.id, v.uuid, v.name, h.uuid AS host_uuid, h.name AS host_name, v.state, 
     coalesce(v.last_seen_at >= now() - make_interval(secs => $1::int8::float8), false) AS reporting
 FROM vm v JOIN host h ON h.id = v.host_id";
 
+/// The VMs of a [`Filter`].
+const CHOSEN: &str = "
+WHERE (v.name ILIKE $2 OR v.uuid::text LIKE $3)
+  AND ($4::bool IS NULL OR $4 = (v.state IS NULL OR v.last_seen_at IS NULL
+      OR v.last_seen_at < now() - make_interval(secs => $1::int8::float8)))
+  AND ($5::int2 IS NULL OR v.state = $5) AND ($6::uuid IS NULL OR h.uuid = $6)";
+
 /// VMs, a page at a time.
 ///
 /// # Errors
 /// The database's failures.
 pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Vm>, Error> {
-    const COUNT_VMS: &str = "\
--- count_vms
-SELECT count(*) FROM vm v JOIN host h ON h.id = v.host_id
-WHERE (v.name ILIKE $1 OR v.uuid::text LIKE $2) AND ($3::int2 IS NULL OR v.state = $3) AND ($4::uuid IS NULL OR h.uuid = $4)";
     let column = match filter.order.by {
         Sort::Name => "v.name",
         Sort::State => "v.state",
@@ -91,23 +103,34 @@ WHERE (v.name ILIKE $1 OR v.uuid::text LIKE $2) AND ($3::int2 IS NULL OR v.state
         Sort::LastSampleAt => "v.last_seen_at",
     };
     let order = filter.order.clause(column, "v.id");
-    let statement = format!(
-        "-- list_vms{VM}\n\
-         WHERE (v.name ILIKE $2 OR v.uuid::text LIKE $3) AND ($4::int2 IS NULL OR v.state = $4)\n\
-         AND ($5::uuid IS NULL OR h.uuid = $5)\n{order} LIMIT $6 OFFSET $7"
-    );
+    let count = format!("-- count_vms\nSELECT count(*) FROM vm v JOIN host h ON h.id = v.host_id{CHOSEN}");
+    let statement = format!("-- list_vms{VM}{CHOSEN}\n{order} LIMIT $7 OFFSET $8");
     let (name, uuid) = page::patterns(&filter.search);
     let host = filter.host.map(|host| host.0);
+    let (state, silent) = match filter.state {
+        None => (None, None),
+        Some(State::Reported(code)) => (Some(code), Some(false)),
+        Some(State::Silent) => (None, Some(true)),
+    };
     let (limit, offset) = (filter.paging.limit(), filter.paging.offset());
     let client = store.get().await?;
     let total = client
-        .query_one(COUNT_VMS, &[&name, &uuid, &filter.state, &host])
+        .query_one(&count, &[&REPORTING_S, &name, &uuid, &silent, &state, &host])
         .await
         .map_err(Error::statement("count_vms"))?;
     let rows = client
         .query(
             &statement,
-            &[&REPORTING_S, &name, &uuid, &filter.state, &host, &limit, &offset],
+            &[
+                &REPORTING_S,
+                &name,
+                &uuid,
+                &silent,
+                &state,
+                &host,
+                &limit,
+                &offset,
+            ],
         )
         .await
         .map_err(Error::statement("list_vms"))?;

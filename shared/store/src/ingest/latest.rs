@@ -1,7 +1,7 @@
 //! What the newest rows say of each VM, kept in its own row for the lists.
 //!
-//! A change of state is written at once, everything else at most every [`REFRESH_US`] of sample time: a fleet would
-//! otherwise update each VM's row every second.
+//! A change of state is written at once, and so is a value that was not known before; everything else at most every
+//! [`REFRESH_US`] of sample time: a fleet would otherwise update each VM's row every second.
 
 use crate::{Error, instant};
 use std::collections::{BTreeSet, HashMap};
@@ -10,6 +10,9 @@ use vmscope_model::{Kind, Tick, Value, catalogue::vm};
 
 /// Oldest that an unchanged VM's row may get, in microseconds of sample time.
 const REFRESH_US: i64 = 10_000_000;
+
+/// What is written at once when it changes: state, its reason, and how many of the other values are known.
+type Urgent = (Option<i16>, Option<i16>, usize);
 
 /// State and its reason.
 type State = (Option<i16>, Option<i16>);
@@ -24,8 +27,8 @@ struct Seen {
     memory_maximum_bytes: Option<i64>,
     memory_used_bytes: Option<i64>,
     memory_used_source: Option<i16>,
-    /// What the VM's row in the database says: time and state.
-    written: Option<(i64, State)>,
+    /// What the VM's row in the database says: its time, and what was urgent.
+    written: Option<(i64, Urgent)>,
 }
 
 impl Seen {
@@ -51,9 +54,21 @@ impl Seen {
         Ok(())
     }
 
+    /// Values are never forgotten: another number of them means that one became known.
+    fn urgent(&self) -> Urgent {
+        let known = [
+            self.vcpus.is_some(),
+            self.memory_maximum_bytes.is_some(),
+            self.memory_used_bytes.is_some(),
+            self.memory_used_source.is_some(),
+        ];
+        let (state, reason) = self.state;
+        (state, reason, known.into_iter().filter(|known| *known).count())
+    }
+
     fn is_due(&self) -> bool {
         self.written
-            .is_none_or(|(time_us, state)| state != self.state || self.time_us - time_us >= REFRESH_US)
+            .is_none_or(|(time_us, urgent)| urgent != self.urgent() || self.time_us - time_us >= REFRESH_US)
     }
 }
 
@@ -111,7 +126,7 @@ impl Latest {
     pub(super) fn committed(&mut self, written: &[i32]) {
         for vm_id in written {
             if let Some(seen) = self.vms.get_mut(vm_id) {
-                seen.written = Some((seen.time_us, seen.state));
+                seen.written = Some((seen.time_us, seen.urgent()));
             }
         }
     }

@@ -6,7 +6,7 @@ use vmscope_model::catalogue::vm;
 use vmscope_model::{Fact, HostFacts, Kind, Tick, VmFacts};
 use vmscope_store::ingest::Writer;
 use vmscope_store::testing::Database;
-use vmscope_store::vm::{Filter, Sort};
+use vmscope_store::vm::{Filter, Sort, State};
 use vmscope_store::{Order, Page, Paging, Store, gap, host, on_both_flavors, overview};
 
 const RUNNING: i64 = 1;
@@ -99,8 +99,11 @@ on_both_flavors! {
 
         let of_beta = Filter { host: Some(host_uuid(2)), ..Filter::default() };
         assert_eq!(names(store, &of_beta).await, (vec!["vm-6_x".into()], 1));
-        let running = Filter { state: Some(1), ..Filter::default() };
-        assert_eq!(names(store, &running).await.1, 4);
+        // vm-6_x was running too, an hour ago.
+        let running = Filter { state: Some(State::Reported(1)), ..Filter::default() };
+        assert_eq!(names(store, &running).await, (vec!["vm-0_x".into(), "vm-2_x".into(), "vm-4_x".into()], 3));
+        let silent = Filter { state: Some(State::Silent), ..Filter::default() };
+        assert_eq!(names(store, &silent).await, (vec!["vm-6_x".into()], 1));
         let search = |text: &str| Filter { search: text.to_owned(), ..Filter::default() };
         assert_eq!(names(store, &search("M-4_")).await, (vec!["vm-4_x".into()], 1));
         assert_eq!(names(store, &search("%")).await.1, 0);
@@ -121,6 +124,25 @@ on_both_flavors! {
         assert_eq!(vmscope_store::vm::get(database.store(), vm_uuid(77)).await.unwrap(), None);
     }
 
+    async fn a_vm_shows_a_value_as_soon_as_it_is_known_and_its_changes_to_ten_seconds(database: Database) {
+        let (host_id, vm_ids) = known(database.store(), 1, 1).await;
+        let now_us = Timestamp::now().as_microsecond();
+        let mut writer = Writer::connect(database.url()).await.unwrap();
+        let mut say = async |second: i64, cells: Cells<'_>| {
+            let tick = tick(now_us + second * 1_000_000, Kind::Vm, &[(vm_ids[0], cells)]);
+            let sequence = second.cast_unsigned() + 1;
+            writer.commit(&[batch(host_id, 1, vec![(sequence, tick)])]).await.unwrap();
+            vmscope_store::vm::get(database.store(), vm_uuid(0)).await.unwrap().unwrap()
+        };
+        let first = say(0, &[(vm::STATE, RUNNING)]).await;
+        assert_eq!((first.state, first.vcpus, first.memory_used_bytes), (Some(1), None, None));
+        let second = say(1, &[(vm::VCPU_CURRENT, 2), (vm::MEMORY_MAXIMUM_BYTES, 4096)]).await;
+        assert_eq!((second.vcpus, second.memory_maximum_bytes, second.memory_used_bytes), (Some(2), Some(4096), None));
+        assert_eq!(say(2, &[(vm::MEMORY_USED_BYTES, 1024)]).await.memory_used_bytes, Some(1024));
+        assert_eq!(say(3, &[(vm::MEMORY_USED_BYTES, 2048)]).await.memory_used_bytes, Some(1024));
+        assert_eq!(say(12, &[(vm::MEMORY_USED_BYTES, 3072)]).await.memory_used_bytes, Some(3072));
+    }
+
     async fn a_late_row_does_not_take_a_vm_back(database: Database) {
         fleet(&database).await;
         let (beta, vm_ids) = known(database.store(), 2, 1).await;
@@ -133,14 +155,14 @@ on_both_flavors! {
         assert_eq!((vm.state, vm.host), (Some(1), host_uuid(1)));
     }
 
-    async fn hosts_count_their_reporting_vms(database: Database) {
+    async fn hosts_count_their_vms_by_state_and_silence(database: Database) {
         fleet(&database).await;
         let store = database.store();
         let all = host::list(store, &host::Filter::default()).await.unwrap();
         let seen: Vec<_> = all.items.iter().map(|host| (host.name.as_str(), host.reporting)).collect();
         assert_eq!((seen, all.total), (vec![("alpha", true), ("beta", false)], 2));
-        assert_eq!(all.items[0].vms_by_state, [(1, 3), (5, 3)]);
-        assert_eq!(all.items[1].vms_by_state, []);
+        assert_eq!(all.items[0].vms_by_state, [(Some(1), 3), (Some(5), 3)]);
+        assert_eq!(all.items[1].vms_by_state, [(None, 1)]);
         let newest = Order { by: host::Sort::LastSampleAt, descending: true };
         let search = host::Filter { search: "A".to_owned(), order: newest, ..host::Filter::default() };
         let found = host::list(store, &search).await.unwrap();
@@ -148,8 +170,8 @@ on_both_flavors! {
         assert_eq!(host::get(store, host_uuid(9)).await.unwrap(), None);
 
         let fleet = overview::get(store).await.unwrap();
-        assert_eq!((fleet.hosts_total, fleet.hosts_reporting, fleet.vms_total), (2, 1, 7));
-        assert_eq!(fleet.vms_by_state, [(1, 3), (5, 3)]);
+        assert_eq!((fleet.hosts_total, fleet.hosts_reporting), (2, 1));
+        assert_eq!(fleet.vms_by_state, [(Some(1), 3), (Some(5), 3), (None, 1)]);
     }
 
     async fn gaps_of_the_vm_and_of_its_whole_host_are_listed(database: Database) {
