@@ -32,6 +32,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(20);
 const REFUSED_PAUSE: Duration = Duration::from_mins(1);
 /// How long the rest may take to be delivered after the stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+/// How long telling the collector of the end may take.
+const FAREWELL_DEADLINE: Duration = Duration::from_millis(500);
 
 /// The way from the buffer to the collectors.
 #[derive(Debug)]
@@ -82,7 +84,13 @@ impl Uplink {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        self.dialer.close("agent stops").await;
+        // A handshake that nobody answers would keep the farewell waiting for seconds.
+        if tokio::time::timeout(FAREWELL_DEADLINE, self.dialer.close("agent stops"))
+            .await
+            .is_err()
+        {
+            tracing::debug!("collector may not have been told that the agent stops");
+        }
     }
 
     /// One attempt at one collector, with the whole session if it comes to one.

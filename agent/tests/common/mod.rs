@@ -9,9 +9,10 @@
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use std::path::Path;
 use std::time::Duration;
 use uuid::Uuid;
-use vmscope_agent::buffer::{Batch, Buffer};
+use vmscope_agent::buffer::{Batch, Buffer, Config, Recovery};
 use vmscope_model::{Cause, Entity, Fact, Kind, Position, Record, Table, Tick, Value, VmFacts, VmId};
 
 /// Everything.
@@ -90,4 +91,16 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+pub(crate) fn open(folder: &Path, config: &Config) -> (Buffer, Recovery) {
+    Buffer::open(folder, config).expect("the buffer opens whatever is there")
+}
+
+pub(crate) async fn append(buffer: &Buffer, range: std::ops::RangeInclusive<u64>) -> Position {
+    let mut last = None;
+    for number in range {
+        last = Some(buffer.append(record(number)).await.expect("the buffer takes it"));
+    }
+    last.expect("at least one")
 }
