@@ -45,7 +45,7 @@ pub enum ApiError {
     /// Something that the caller can't mend; the log says what.
     #[error("internal error")]
     Internal,
-    /// The database does not answer.
+    /// The database does not answer, or no collector has made its tables yet.
     #[error("database unavailable")]
     DatabaseUnavailable,
     /// No more live connections.
@@ -159,9 +159,15 @@ impl From<vmscope_store::Error> for ApiError {
         if let vmscope_store::Error::TooMuch { limit } = error {
             return Self::TooMuch { limit };
         }
-        let transient = error.is_transient();
+        let (transient, unprepared) = (error.is_transient(), error.is_unprepared());
         let chain = format!("{:#}", anyhow::Error::from(error));
-        if transient {
+        if unprepared {
+            tracing::warn!(
+                error = chain,
+                "database schema is not up to date yet, start the collector"
+            );
+            Self::DatabaseUnavailable
+        } else if transient {
             tracing::warn!(error = chain, "database can't answer");
             Self::DatabaseUnavailable
         } else {

@@ -47,8 +47,8 @@ pub struct Host {
     pub last_sample_at: Option<Timestamp>,
     /// True when that was in the last 15 s.
     pub reporting: bool,
-    /// Its reporting VMs, counted by state name.
-    #[schema(example = json!({"running": 3}))]
+    /// Its VMs, counted by state; those without a sample in the last 15 s are `silent`.
+    #[schema(example = json!({"running": 3, "silent": 1}))]
     pub vms_by_state: BTreeMap<String, u64>,
 }
 

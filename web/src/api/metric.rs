@@ -38,6 +38,10 @@ pub struct MetricInfo {
     pub api_unit: &'static str,
     /// What it means, in the caller's language.
     pub help: &'static str,
+    /// Which part of sampling brings it: `host`, `cheap` or `dear`. Gaps of that group, and of `all`, concern it. For
+    /// devices it is that of a VM's; those of a host are of the group `host`.
+    #[schema(example = "cheap")]
+    pub group: &'static str,
     /// Where it is read.
     #[schema(example = "libvirt cpu.time")]
     pub source: &'static str,
@@ -65,6 +69,7 @@ impl MetricInfo {
             behaviour: metric.behaviour.name(),
             api_unit: metric.api_unit(),
             help: language.pick(&metric.help),
+            group: catalogue::group(kind, metric).name(),
             source: metric.source,
             states: states.filter(|states| !states.is_empty()),
         }

@@ -40,8 +40,9 @@ pub struct HostCounts {
 pub struct VmCounts {
     /// All known VMs.
     pub total: u64,
-    /// Those with a sample in the last 15 s, by state name; states without a VM are left out.
-    #[schema(example = json!({"running": 3, "paused": 1}))]
+    /// How many are in which state; those without a sample in the last 15 s are `silent`, whatever they did before. The
+    /// sum is `total`; states without a VM are left out.
+    #[schema(example = json!({"running": 3, "paused": 1, "silent": 2}))]
     pub by_state: BTreeMap<String, u64>,
 }
 
@@ -61,6 +62,7 @@ pub(crate) async fn get_overview(
 ) -> Result<Envelope<Overview>, ApiError> {
     let counted = vmscope_store::overview::get(&app.store).await?;
     let (total, reporting) = (number(counted.hosts_total), number(counted.hosts_reporting));
+    let by_state = by_name(&counted.vms_by_state);
     Ok(Envelope::ok(Overview {
         as_of: counted.as_of,
         hosts: HostCounts {
@@ -69,8 +71,8 @@ pub(crate) async fn get_overview(
             silent: total.saturating_sub(reporting),
         },
         vms: VmCounts {
-            total: number(counted.vms_total),
-            by_state: by_name(&counted.vms_by_state),
+            total: by_state.values().sum(),
+            by_state,
         },
         feed: FeedState {
             connected: app.hub.is_fed(),

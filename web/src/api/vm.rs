@@ -1,6 +1,7 @@
 //! Virtual machines.
 
 use crate::api::Envelope;
+use crate::api::counts::SILENT;
 use crate::api::extract::{Id, Nothing, Params};
 use crate::api::host::{Device, devices};
 use crate::api::page::{self, Page};
@@ -25,7 +26,7 @@ pub struct Vm {
     pub name: String,
     /// Where it runs.
     pub host: HostReference,
-    /// State name; null before the first sample.
+    /// Name of the last known state, which holds while `reporting`; null before the first sample.
     #[schema(required, example = "running")]
     pub state: Option<String>,
     /// Why it is in that state.
@@ -118,7 +119,7 @@ pub struct VmParams {
     /// Order; by name when not given.
     #[param(inline)]
     sort: VmSort,
-    /// Only VMs in this state, by name.
+    /// Only VMs that report this state, by name; `silent` for those without a sample in the last 15 s.
     #[param(example = "running")]
     state: Option<String>,
     /// Only VMs on this host, by UUID.
@@ -186,9 +187,13 @@ impl VmSort {
     }
 }
 
-fn state_code(name: &str) -> Result<i16, ApiError> {
+fn wanted_state(name: &str) -> Result<vm::State, ApiError> {
+    if name == SILENT {
+        return Ok(vm::State::Silent);
+    }
     state::code(state::VM, name)
         .and_then(|code| i16::try_from(code).ok())
+        .map(vm::State::Reported)
         .ok_or_else(|| ApiError::parameter("state", format_args!("{name:?} is no state of a VM")))
 }
 
@@ -204,7 +209,7 @@ pub(crate) async fn list_vms(
         .state
         .as_deref()
         .filter(|name| !name.is_empty())
-        .map(state_code)
+        .map(wanted_state)
         .transpose()?;
     let filter = vm::Filter {
         search: params.q,

@@ -97,6 +97,29 @@ async fn a_missing_database_is_said_in_the_callers_language_and_nothing_more() {
     assert_eq!(ready.status, 503, "{}", ready.body);
 }
 
+/// At a first start web may ask before the collector has made the tables; that used to be a 500.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_without_tables_is_unavailable_until_the_collector_has_made_them() {
+    let database = Database::create_empty(Flavor::Postgres)
+        .await
+        .expect("a database");
+    let server = Server::over(database.url()).await;
+    for path in ["/api/v1/overview", "/api/v1/hosts", "/api/v1/vms"] {
+        let answer = server.get(path).await;
+        let problem = answer.json();
+        assert_eq!(
+            (answer.status, &problem["code"]),
+            (503, &json!(50300)),
+            "{path}: {problem}"
+        );
+    }
+    vmscope_store::schema::migrate(database.store())
+        .await
+        .expect("a schema");
+    let overview = server.get("/api/v1/overview").await.data();
+    assert_eq!(overview["vms"], json!({"total": 0, "by_state": {}}));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_exist_is_not_found_and_too_much_is_refused() {
     let database = Database::create(Flavor::Postgres).await.expect("a database");
@@ -208,6 +231,10 @@ async fn the_catalogue_speaks_three_languages_and_the_api_describes_itself() {
         assert_eq!(
             (cpu.get("states"), &find("state")["states"]["1"]),
             (None, &json!("running"))
+        );
+        assert_eq!(
+            (&cpu["group"], &find("memory_used_bytes")["group"]),
+            (&json!("cheap"), &json!("dear"))
         );
         texts.push(cpu["help"].clone());
     }

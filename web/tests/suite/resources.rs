@@ -50,6 +50,7 @@ vmscope_store::on_both_flavors! {
         assert_eq!(names(&list("?sort=state").await), ["busy", "Idle_100%"]);
         assert_eq!(names(&list("?sort=-state").await), ["Idle_100%", "busy"]);
         assert_eq!(names(&list("?state=paused").await), ["Idle_100%"]);
+        assert_eq!(names(&list("?state=silent").await), Vec::<&str>::new());
         assert_eq!(names(&list("?q=100%25").await), ["Idle_100%"]);
         assert_eq!(names(&list(&format!("?host={HOST}&q={BUSY}")).await), ["busy"]);
         assert_eq!(names(&list(&format!("?host={BUSY}")).await), Vec::<&str>::new());

@@ -11,7 +11,7 @@ pub mod state;
 pub mod vcpu;
 pub mod vm;
 
-use crate::{Kind, Metric};
+use crate::{Group, Kind, Metric};
 
 /// The metrics of `kind`, in column order.
 pub const fn metrics(kind: Kind) -> &'static [Metric] {
@@ -27,6 +27,19 @@ pub const fn metrics(kind: Kind) -> &'static [Metric] {
 /// The column of the metric called `name`.
 pub fn find(kind: Kind, name: &str) -> Option<usize> {
     metrics(kind).iter().position(|metric| metric.name == name)
+}
+
+/// Which part of sampling brings a metric: the gaps that concern it are those of this group and of [`Group::All`].
+///
+/// Devices are those of a VM here; all that a host has of its own, devices too, is of [`Group::Host`].
+pub fn group(kind: Kind, metric: &Metric) -> Group {
+    let is_cheap = |prefix| metric.name.starts_with(prefix);
+    match kind {
+        Kind::Host => Group::Host,
+        Kind::Vm if vm::CHEAP.into_iter().any(is_cheap) => Group::Cheap,
+        Kind::Nic => Group::Cheap,
+        Kind::Vm | Kind::Vcpu | Kind::Disk => Group::Dear,
+    }
 }
 
 /// Makes `METRICS` and one index constant a metric from lines of

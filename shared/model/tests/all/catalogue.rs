@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use vmscope_model::{Kind, Unit, catalogue};
+use vmscope_model::catalogue::{disk, host, nic, vcpu, vm};
+use vmscope_model::{Group, Kind, Unit, catalogue};
 
 #[test]
 fn columns_keep_their_places() {
@@ -60,6 +61,39 @@ fn constants_name_their_columns() {
         "physical_bytes"
     );
     assert_eq!(name(Kind::Nic, catalogue::nic::RX_BYTES), "rx_bytes");
+}
+
+#[test]
+fn every_metric_belongs_to_the_part_of_sampling_that_brings_it() {
+    let group = |kind, column: usize| catalogue::group(kind, &catalogue::metrics(kind)[column]);
+    for cheap in [
+        vm::STATE,
+        vm::STATE_REASON,
+        vm::CPU_TIME_NS,
+        vm::CPU_SYSTEM_NS,
+        vm::NET_RX_BYTES,
+        vm::NET_TX_DROPS,
+    ] {
+        assert_eq!(
+            group(Kind::Vm, cheap),
+            Group::Cheap,
+            "{}",
+            vm::METRICS[cheap].name
+        );
+    }
+    for dear in [
+        vm::VCPU_CURRENT,
+        vm::VCPU_DELAY_NS,
+        vm::MEMORY_USED_SOURCE,
+        vm::DISK_READ_BYTES,
+        vm::MEMORY_MINOR_FAULTS,
+    ] {
+        assert_eq!(group(Kind::Vm, dear), Group::Dear, "{}", vm::METRICS[dear].name);
+    }
+    assert_eq!(group(Kind::Host, host::NET_RX_BYTES), Group::Host);
+    assert_eq!(group(Kind::Nic, nic::RX_BYTES), Group::Cheap);
+    assert_eq!(group(Kind::Disk, disk::READ_BYTES), Group::Dear);
+    assert_eq!(group(Kind::Vcpu, vcpu::TIME_NS), Group::Dear);
 }
 
 #[test]

@@ -324,9 +324,10 @@ export interface components {
                     /** @description True when that was in the last 15 s. */
                     reporting: boolean;
                     /**
-                     * @description Its reporting VMs, counted by state name.
+                     * @description Its VMs, counted by state; those without a sample in the last 15 s are `silent`.
                      * @example {
-                     *       "running": 3
+                     *       "running": 3,
+                     *       "silent": 1
                      *     }
                      */
                     vms_by_state: {
@@ -404,7 +405,7 @@ export interface components {
                     /** @description True when it was sampled in the last 15 s. */
                     reporting: boolean;
                     /**
-                     * @description State name; null before the first sample.
+                     * @description Name of the last known state, which holds while `reporting`; null before the first sample.
                      * @example running
                      */
                     state: string | null;
@@ -560,9 +561,10 @@ export interface components {
             /** @description True when that was in the last 15 s. */
             reporting: boolean;
             /**
-             * @description Its reporting VMs, counted by state name.
+             * @description Its VMs, counted by state; those without a sample in the last 15 s are `silent`.
              * @example {
-             *       "running": 3
+             *       "running": 3,
+             *       "silent": 1
              *     }
              */
             vms_by_state: {
@@ -609,6 +611,12 @@ export interface components {
              * @example s/s
              */
             api_unit: string;
+            /**
+             * @description Which part of sampling brings it: `host`, `cheap` or `dear`. Gaps of that group, and of `all`, concern it. For
+             *     devices it is that of a VM's; those of a host are of the group `host`.
+             * @example cheap
+             */
+            group: string;
             /** @description What it means, in the caller's language. */
             help: string;
             /**
@@ -838,7 +846,7 @@ export interface components {
             /** @description True when it was sampled in the last 15 s. */
             reporting: boolean;
             /**
-             * @description State name; null before the first sample.
+             * @description Name of the last known state, which holds while `reporting`; null before the first sample.
              * @example running
              */
             state: string | null;
@@ -856,10 +864,12 @@ export interface components {
         /** @description Virtual machines by state. */
         VmCounts: {
             /**
-             * @description Those with a sample in the last 15 s, by state name; states without a VM are left out.
+             * @description How many are in which state; those without a sample in the last 15 s are `silent`, whatever they did before. The
+             *     sum is `total`; states without a VM are left out.
              * @example {
              *       "paused": 1,
-             *       "running": 3
+             *       "running": 3,
+             *       "silent": 2
              *     }
              */
             by_state: {
@@ -1390,7 +1400,7 @@ export interface operations {
                 /** @description Order; by name when not given. */
                 sort?: "name" | "-name" | "state" | "-state" | "host" | "-host" | "last_sample_at" | "-last_sample_at";
                 /**
-                 * @description Only VMs in this state, by name.
+                 * @description Only VMs that report this state, by name; `silent` for those without a sample in the last 15 s.
                  * @example running
                  */
                 state?: string;

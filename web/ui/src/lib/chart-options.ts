@@ -1,8 +1,8 @@
 /** How uPlot draws a chart: axes, lines and shading from the design tokens. */
 import type uPlot from 'uplot'
+import { axisTop, BINARY_STEPS } from './axis'
 import { axisTime, tick, type Unit } from './format'
-import { isolated, type Point } from './lines'
-import type { Gap } from './table'
+import { isolated, type ChartGap, type Point } from './lines'
 
 /** A line as the canvas needs it. */
 export interface DrawnLine {
@@ -17,7 +17,6 @@ export interface Style {
   lines: DrawnLine[]
   unit: Unit
   stacked: boolean
-  at_least: number
   locale: string
   sync_key: string
 }
@@ -25,7 +24,7 @@ export interface Style {
 /** What changes with each sample; read again at each drawing. */
 export interface Scene {
   points: Point[][]
-  gaps: Gap[]
+  gaps: ChartGap[]
   from_ms: number
   to_ms: number
 }
@@ -47,7 +46,6 @@ const TIME_STEPS = [
   ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE_MS),
   ...[1, 2, 3, 4, 6, 12, 24, 48].map((hours) => hours * HOUR_MS),
 ]
-const BINARY_STEPS = Array.from({ length: 56 }, (_, power) => 2 ** power)
 
 function token(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim()
@@ -120,7 +118,8 @@ function bands(style: Style): uPlot.Band[] {
   }))
 }
 
-function shade(plot: uPlot, gaps: Gap[]): void {
+/** A gap of the whole chart is shaded; one of some lines is only marked at the bottom: the others were measured. */
+function shade(plot: uPlot, gaps: ChartGap[]): void {
   const { ctx, bbox } = plot
   const left = bbox.left
   const right = bbox.left + bbox.width
@@ -130,8 +129,10 @@ function shade(plot: uPlot, gaps: Gap[]): void {
     const from = Math.max(left, plot.valToPos(gap.from_ms, 'x', true))
     const to = Math.min(right, Math.max(plot.valToPos(gap.to_ms, 'x', true), from + 2))
     if (to <= left || from >= right) continue
-    ctx.fillStyle = area
-    ctx.fillRect(from, bbox.top, to - from, bbox.height)
+    if (gap.whole) {
+      ctx.fillStyle = area
+      ctx.fillRect(from, bbox.top, to - from, bbox.height)
+    }
     ctx.fillStyle = edge
     ctx.fillRect(from, bbox.top + bbox.height - 3, to - from, 3)
   }
@@ -154,7 +155,7 @@ export function chartOptions(style: Style, scene: () => Scene, hooks: Hooks, wid
     },
     scales: {
       x: { time: true, range: () => [scene().from_ms, scene().to_ms] },
-      y: { range: (_plot, _min, max) => [0, Math.max(style.at_least, (max || 0) * 1.1) || 1] },
+      y: { range: (_plot, _min, max) => [0, axisTop(max, style.unit)] },
     },
     axes: axes(style),
     series: series(style, scene),

@@ -11,8 +11,7 @@ export interface LineSpec {
   /** Dashed lines are limits and sizes, not measurements. */
   dashed?: boolean
   filled?: boolean
-  group: 'host' | 'cheap' | 'dear'
-  /** Metrics whose help explains the line. */
+  /** Metrics that are measured for the line, all by the same part of sampling: their help explains it. */
   metrics: string[]
   values: (table: Table) => Column
 }
@@ -23,8 +22,6 @@ export interface ChartSpec {
   name: string
   unit: Unit
   stacked?: boolean
-  /** The axis reaches at least this far, so that noise does not look like load. */
-  atLeast?: number
   lines: LineSpec[]
 }
 
@@ -33,16 +30,15 @@ const positive = (one: number) => Math.max(0, one)
 
 type Extra = Pick<LineSpec, 'dashed' | 'filled'>
 
-function line(name: string, colour: number, group: LineSpec['group'], metric: string, extra: Extra = {}): LineSpec {
-  return { name, colour, group, metrics: [metric], values: (table) => column(table, metric), ...extra }
+function line(name: string, colour: number, metric: string, extra: Extra = {}): LineSpec {
+  return { name, colour, metrics: [metric], values: (table) => column(table, metric), ...extra }
 }
 
 /** Milliseconds a request took: time spent per second over requests per second. Without requests there is no latency. */
-function latency(name: string, colour: number, group: LineSpec['group'], time: string, requests: string): LineSpec {
+function latency(name: string, colour: number, time: string, requests: string): LineSpec {
   return {
     name,
     colour,
-    group,
     metrics: [time, requests],
     values: (table) =>
       combine([column(table, time), column(table, requests)], (spent, served) =>
@@ -51,81 +47,74 @@ function latency(name: string, colour: number, group: LineSpec['group'], time: s
   }
 }
 
-function vmShare(name: string, colour: number, group: LineSpec['group'], metric: string, extra: Extra = {}): LineSpec {
+function vmShare(name: string, colour: number, metric: string, extra: Extra = {}): LineSpec {
   return {
     name,
     colour,
-    group,
     metrics: [metric],
     values: (table) => combine([column(table, metric), carry(column(table, 'vcpu_current'))], percentOf),
     ...extra,
   }
 }
 
-function disk(group: LineSpec['group']): ChartSpec[] {
+function disk(): ChartSpec[] {
   return [
     {
       name: 'disk_iops',
       unit: 'per-second',
-      atLeast: 10,
-      lines: [line('reads', 1, group, 'disk_read_requests'), line('writes', 2, group, 'disk_write_requests')],
+      lines: [line('reads', 1, 'disk_read_requests'), line('writes', 2, 'disk_write_requests')],
     },
     {
       name: 'disk_bytes',
       unit: 'bytes/s',
-      atLeast: 65_536,
       lines: [
-        line('read', 1, group, 'disk_read_bytes', { filled: true }),
-        line('written', 2, group, 'disk_write_bytes', { filled: true }),
+        line('read', 1, 'disk_read_bytes', { filled: true }),
+        line('written', 2, 'disk_write_bytes', { filled: true }),
       ],
     },
     {
       name: 'disk_latency',
       unit: 'ms',
-      atLeast: 1,
       lines: [
-        latency('reads', 1, group, 'disk_read_ns', 'disk_read_requests'),
-        latency('writes', 2, group, 'disk_write_ns', 'disk_write_requests'),
+        latency('reads', 1, 'disk_read_ns', 'disk_read_requests'),
+        latency('writes', 2, 'disk_write_ns', 'disk_write_requests'),
       ],
     },
   ]
 }
 
-function network(group: LineSpec['group']): ChartSpec[] {
+function network(): ChartSpec[] {
   return [
     {
       name: 'net_bytes',
       unit: 'bytes/s',
-      atLeast: 4096,
       lines: [
-        line('received', 1, group, 'net_rx_bytes', { filled: true }),
-        line('sent', 2, group, 'net_tx_bytes', { filled: true }),
+        line('received', 1, 'net_rx_bytes', { filled: true }),
+        line('sent', 2, 'net_tx_bytes', { filled: true }),
       ],
     },
     {
       name: 'net_packets',
       unit: 'per-second',
-      atLeast: 10,
-      lines: [line('received', 1, group, 'net_rx_packets'), line('sent', 2, group, 'net_tx_packets')],
+      lines: [line('received', 1, 'net_rx_packets'), line('sent', 2, 'net_tx_packets')],
     },
     {
       name: 'net_faults',
       unit: 'per-second',
-      atLeast: 1,
       lines: [
-        line('rx_errors', 1, group, 'net_rx_errors'),
-        line('tx_errors', 2, group, 'net_tx_errors'),
-        line('rx_drops', 3, group, 'net_rx_drops'),
-        line('tx_drops', 4, group, 'net_tx_drops'),
+        line('rx_errors', 1, 'net_rx_errors'),
+        line('tx_errors', 2, 'net_tx_errors'),
+        line('rx_drops', 3, 'net_rx_drops'),
+        line('tx_drops', 4, 'net_tx_drops'),
       ],
     },
   ]
 }
 
 function vmDisk(): ChartSpec[] {
-  const charts = disk('dear')
-  charts[0]?.lines.push(line('flushes', 3, 'dear', 'disk_flush_requests'))
-  charts[2]?.lines.push(latency('flushes', 3, 'dear', 'disk_flush_ns', 'disk_flush_requests'))
+  const charts = disk()
+  charts[0]?.lines.push(line('flushes', 3, 'disk_flush_requests'))
+  charts[2]?.lines.push(latency('flushes', 3, 'disk_flush_ns', 'disk_flush_requests'))
   return charts
 }
 
@@ -134,22 +123,21 @@ export const VM_CHARTS: ChartSpec[] = [
   {
     name: 'vm_cpu',
     unit: 'percent',
-    atLeast: 10,
     lines: [
-      vmShare('used', 1, 'cheap', 'cpu_time_ns', { filled: true }),
-      vmShare('steal', 2, 'dear', 'vcpu_delay_ns'),
+      vmShare('used', 1, 'cpu_time_ns', { filled: true }),
+      vmShare('steal', 2, 'vcpu_delay_ns'),
     ],
   },
   {
     name: 'vm_memory',
     unit: 'bytes',
     lines: [
-      line('used', 1, 'dear', 'memory_used_bytes', { filled: true }),
-      line('maximum', 4, 'dear', 'memory_maximum_bytes', { dashed: true }),
+      line('used', 1, 'memory_used_bytes', { filled: true }),
+      line('maximum', 4, 'memory_maximum_bytes', { dashed: true }),
     ],
   },
   ...vmDisk(),
-  ...network('cheap'),
+  ...network(),
 ]
 
 /** Part of the host's processor time, in percent of all its cores. */
@@ -157,7 +145,6 @@ function hostShare(name: string, colour: number, metrics: string[], parts = metr
   return {
     name,
     colour,
-    group: 'host',
     metrics,
     filled: true,
     values: (table) =>
@@ -188,7 +175,6 @@ export const HOST_CHARTS: ChartSpec[] = [
     name: 'host_cpu',
     unit: 'percent',
     stacked: true,
-    atLeast: 10,
     lines: [
       hostShare('guests', 1, ['cpu_guest_ns']),
       hostUser,
@@ -204,7 +190,6 @@ export const HOST_CHARTS: ChartSpec[] = [
       {
         name: 'used',
         colour: 1,
-        group: 'host',
         filled: true,
         metrics: ['memory_available_bytes'],
         values: (table) =>
@@ -213,22 +198,21 @@ export const HOST_CHARTS: ChartSpec[] = [
             (total, available) => total - available,
           ),
       },
-      line('cached', 3, 'host', 'memory_cached_bytes'),
-      line('total', 4, 'host', 'memory_total_bytes', { dashed: true }),
+      line('cached', 3, 'memory_cached_bytes'),
+      line('total', 4, 'memory_total_bytes', { dashed: true }),
     ],
   },
   {
     name: 'host_load',
     unit: 'count',
-    atLeast: 1,
     lines: [
-      line('load_1m', 1, 'host', 'load_1m'),
-      line('load_5m', 2, 'host', 'load_5m'),
-      line('load_15m', 3, 'host', 'load_15m'),
+      line('load_1m', 1, 'load_1m'),
+      line('load_5m', 2, 'load_5m'),
+      line('load_15m', 3, 'load_15m'),
     ],
   },
-  ...disk('host'),
-  ...network('host'),
+  ...disk(),
+  ...network(),
 ]
 
 /** Metrics that are needed beside those that the lines name. */

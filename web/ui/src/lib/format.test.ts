@@ -62,6 +62,7 @@ describe('counts and shares', () => {
     expect(tick(1500, 'per-second', 'en')).toBe('1.5k')
     expect(tick(50, 'percent', 'en')).toBe('50 %')
     expect(tick(0, 'bytes/s', 'en')).toBe('0')
+    expect(tick(0.0025, 'ms', 'en')).toBe('0.0025')
   })
 })
 

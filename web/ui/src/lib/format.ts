@@ -89,7 +89,7 @@ export function tick(number: number, unit: Unit, locale: string): string {
     rest /= base as number
     power += 1
   }
-  const short = new Intl.NumberFormat(locale, { maximumFractionDigits: 3 }).format(rest)
+  const short = new Intl.NumberFormat(locale, { maximumSignificantDigits: 4 }).format(rest)
   const suffix = unit === 'percent' ? ' %' : ''
   return `${short}${units[power]}${suffix}`
 }

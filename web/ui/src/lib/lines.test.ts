@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isolated, layOut, readableRow, reach, stack } from './lines'
+import { gapsOf, isolated, layOut, readableRow, reach, stack } from './lines'
 import type { Column, Gap } from './table'
 
 const seconds = (from: number, to: number, step = 1) =>
@@ -61,6 +61,26 @@ describe('layOut', () => {
 
   it('takes an empty table', () => {
     expect(layOut([], [{ values: [], group: 'cheap' }], []).points).toEqual([[]])
+  })
+})
+
+describe('the gaps of a chart', () => {
+  const [cheap, dear, all] = [gap(0, 1, 'cheap'), gap(2, 3, 'dear'), gap(4, 5, 'all')]
+
+  it('are those of its own part of sampling', () => {
+    expect(gapsOf([cheap, dear, all], ['cheap', 'cheap']).map((one) => one.group)).toEqual(['cheap', 'all'])
+    expect(gapsOf([cheap, dear], ['host'])).toEqual([])
+  })
+
+  it('tell which lines they leave alone', () => {
+    const [first, second, third] = gapsOf([cheap, dear, all], ['cheap', 'dear'])
+    expect([first?.lines, first?.whole]).toEqual([[0], false])
+    expect([second?.lines, second?.whole]).toEqual([[1], false])
+    expect([third?.lines, third?.whole]).toEqual([[0, 1], true])
+  })
+
+  it('are only those of whole ticks while the catalogue is not known', () => {
+    expect(gapsOf([cheap, dear, all], [null]).map((one) => one.group)).toEqual(['all'])
   })
 })
 

@@ -10,8 +10,8 @@ export type Point = number | null | undefined
 /** A line of a chart before it is laid out. */
 export interface Line {
   values: Column
-  /** Sampling group, to know which gaps concern the line. */
-  group: 'host' | 'cheap' | 'dear'
+  /** The part of sampling that brings it, to know which gaps concern the line; null when that is not known. */
+  group: string | null
 }
 
 /** Rows and points ready to draw. */
@@ -29,9 +29,25 @@ const ALWAYS_JOINED_MS = 3500
 /** A point is missing between two that are this many usual intervals apart: if the ledger has a gap there, the line breaks. */
 const MISSED_ONE = 1.5
 
-/** Whether a gap of the ledger concerns a line of that sampling group. */
-export function concerns(gap: Gap, group: string): boolean {
+/** A gap as a chart shows it. */
+export interface ChartGap extends Gap {
+  /** Which lines miss samples, by index. */
+  lines: number[]
+  /** Whether all of them do. */
+  whole: boolean
+}
+
+/** Whether a gap of the ledger concerns a line of that part of sampling. */
+export function concerns(gap: Gap, group: string | null): boolean {
   return gap.group === group || gap.group === 'all'
+}
+
+/** The gaps that concern a chart with lines of these parts of sampling. */
+export function gapsOf(gaps: Gap[], groups: (string | null)[]): ChartGap[] {
+  return gaps.flatMap((gap) => {
+    const lines = groups.flatMap((group, index) => (concerns(gap, group) ? [index] : []))
+    return lines.length > 0 ? [{ ...gap, lines, whole: lines.length === groups.length }] : []
+  })
 }
 
 /** The usual distance between two points of this line, in ms: the median, which rare outages don't change. */

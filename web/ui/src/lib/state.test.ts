@@ -2,9 +2,10 @@ import { expect, it } from 'vitest'
 import { ordered, stateTone } from './state'
 
 it('orders states by interest and leaves empty ones out', () => {
-  expect(ordered({ shutoff: 2, novel: 1, running: 5, crashed: 0 })).toEqual([
+  expect(ordered({ silent: 3, shutoff: 2, novel: 1, running: 5, crashed: 0 })).toEqual([
     ['running', 5],
     ['shutoff', 2],
+    ['silent', 3],
     ['novel', 1],
   ])
 })

@@ -1,8 +1,11 @@
 /** States of VMs: their order and how alarming they are. */
 
-export type Tone = 'good' | 'warn' | 'bad' | 'idle'
+export type Tone = 'good' | 'warn' | 'bad' | 'idle' | 'silent'
 
-/** Every state that libvirt knows, most interesting first. */
+/** How the API calls VMs without a fresh sample, in counts and as a filter. */
+export const SILENT = 'silent'
+
+/** Every state that libvirt knows, most interesting first, and silence. */
 export const STATES = [
   'running',
   'blocked',
@@ -12,6 +15,7 @@ export const STATES = [
   'crashed',
   'shutoff',
   'nostate',
+  SILENT,
 ] as const
 
 const TONES: Record<string, Tone> = {
@@ -21,6 +25,7 @@ const TONES: Record<string, Tone> = {
   pmsuspended: 'warn',
   shutdown: 'warn',
   crashed: 'bad',
+  silent: 'silent',
 }
 
 /** How a state is coloured and which sign it bears. */
