@@ -22,7 +22,12 @@ pub(crate) struct Figure {
 
 impl Figure {
     pub(crate) fn new(name: impl Into<String>, value: f64, unit: &'static str, bar: Bar) -> Self {
-        Self { name: name.into(), value, unit, bar }
+        Self {
+            name: name.into(),
+            value,
+            unit,
+            bar,
+        }
     }
 
     pub(crate) fn holds(&self) -> bool {

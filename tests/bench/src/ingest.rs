@@ -37,7 +37,10 @@ struct Backlog {
 
 pub(crate) async fn measure() -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    for (flavor, name) in [(Flavor::Postgres, "postgresql"), (Flavor::Timescale, "timescaledb")] {
+    for (flavor, name) in [
+        (Flavor::Postgres, "postgresql"),
+        (Flavor::Timescale, "timescaledb"),
+    ] {
         figures.extend(measure_on(flavor, name).await?);
     }
     Ok(figures)
@@ -48,9 +51,16 @@ async fn measure_on(flavor: Flavor, name: &str) -> anyhow::Result<Vec<Figure>> {
     let site = Site::new(database.url())?;
     let _collector = site.start_collector()?;
     let client = site.connect().await?;
-    eventually("the collector has made its tables", Duration::from_secs(30), async || {
-        Ok(client.query_one("SELECT to_regclass('vm_sample') IS NOT NULL", &[]).await?.get(0))
-    })
+    eventually(
+        "the collector has made its tables",
+        Duration::from_secs(30),
+        async || {
+            Ok(client
+                .query_one("SELECT to_regclass('vm_sample') IS NOT NULL", &[])
+                .await?
+                .get(0))
+        },
+    )
     .await?;
     let (mut ingest_s, mut copy_s) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
@@ -64,13 +74,37 @@ async fn measure_on(flavor: Flavor, name: &str) -> anyhow::Result<Vec<Figure>> {
         copy_s.push(copy_in(&site.database_url, &file)?.as_secs_f64());
         ensure!(count(&client).await? == ROWS as i64, "not every row was copied");
     }
-    let ratios: Vec<f64> = copy_s.iter().zip(&ingest_s).map(|(copy, ingest)| copy / ingest).collect();
+    let ratios: Vec<f64> = copy_s
+        .iter()
+        .zip(&ingest_s)
+        .map(|(copy, ingest)| copy / ingest)
+        .collect();
     let rate = |seconds: &[f64]| ROWS as f64 / median(seconds);
     Ok(vec![
-        Figure::new(format!("ingest.{name}.rows_per_s"), rate(&ingest_s), "rows/s", Bar::None),
-        Figure::new(format!("ingest.{name}.psql_copy_rows_per_s"), rate(&copy_s), "rows/s", Bar::None),
-        Figure::new(format!("ingest.{name}.share_of_psql_copy"), median(&ratios), "ratio", Bar::AtLeast(BAR)),
-        Figure::new(format!("ingest.{name}.share_lowest_run"), low(&ratios), "ratio", Bar::None),
+        Figure::new(
+            format!("ingest.{name}.rows_per_s"),
+            rate(&ingest_s),
+            "rows/s",
+            Bar::None,
+        ),
+        Figure::new(
+            format!("ingest.{name}.psql_copy_rows_per_s"),
+            rate(&copy_s),
+            "rows/s",
+            Bar::None,
+        ),
+        Figure::new(
+            format!("ingest.{name}.share_of_psql_copy"),
+            median(&ratios),
+            "ratio",
+            Bar::AtLeast(BAR),
+        ),
+        Figure::new(
+            format!("ingest.{name}.share_lowest_run"),
+            low(&ratios),
+            "ratio",
+            Bar::None,
+        ),
     ])
 }
 
@@ -80,9 +114,14 @@ fn low(values: &[f64]) -> f64 {
 
 /// New hosts for each run, so that no progress mark of an earlier one stands in the way.
 fn backlogs() -> anyhow::Result<Vec<Backlog>> {
-    let start_us = i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_micros())?
-        - TICKS as i64 * 1_000_000;
-    (0..HOSTS as u64).map(|number| backlog(number, start_us)).collect()
+    let start_us = i64::try_from(
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)?
+            .as_micros(),
+    )? - TICKS as i64 * 1_000_000;
+    (0..HOSTS as u64)
+        .map(|number| backlog(number, start_us))
+        .collect()
 }
 
 fn backlog(number: u64, start_us: i64) -> anyhow::Result<Backlog> {
@@ -92,8 +131,18 @@ fn backlog(number: u64, start_us: i64) -> anyhow::Result<Backlog> {
         .map(|sequence| Position { epoch: 1, sequence })
         .zip(series::records(number, VMS, TICKS, start_us))
         .collect();
-    let frames = records.chunks(TICKS_PER_FRAME).map(|some| encoder.encode(some)).collect::<Result<_, _>>()?;
-    Ok(Backlog { host, frames, last: Position { epoch: 1, sequence: TICKS as u64 } })
+    let frames = records
+        .chunks(TICKS_PER_FRAME)
+        .map(|some| encoder.encode(some))
+        .collect::<Result<_, _>>()?;
+    Ok(Backlog {
+        host,
+        frames,
+        last: Position {
+            epoch: 1,
+            sequence: TICKS as u64,
+        },
+    })
 }
 
 /// From the first frame sent to the last acknowledgement received; sessions are open before the clock starts.
@@ -116,7 +165,11 @@ async fn send_all(site: &Site, backlogs: Vec<Backlog>) -> anyhow::Result<Duratio
 
 async fn open(dialer: &Dialer, address: SocketAddr) -> anyhow::Result<vmscope_link::Session> {
     let mut session = dialer.connect(address).await?;
-    let hello = Message::Hello { software: "bench".to_owned(), clock_us: 0, columns: wire::columns() };
+    let hello = Message::Hello {
+        software: "bench".to_owned(),
+        clock_us: 0,
+        columns: wire::columns(),
+    };
     session.sender.send(&hello).await?;
     match session.receiver.recv().await? {
         Some(Message::Welcome { .. }) => Ok(session),
@@ -125,7 +178,11 @@ async fn open(dialer: &Dialer, address: SocketAddr) -> anyhow::Result<vmscope_li
 }
 
 async fn send(session: vmscope_link::Session, _dialer: Dialer, backlog: Backlog) -> anyhow::Result<()> {
-    let vmscope_link::Session { mut sender, mut receiver, .. } = session;
+    let vmscope_link::Session {
+        mut sender,
+        mut receiver,
+        ..
+    } = session;
     let sending = async {
         for frame in backlog.frames {
             sender.send(&Message::Frame(frame)).await?;
@@ -134,7 +191,11 @@ async fn send(session: vmscope_link::Session, _dialer: Dialer, backlog: Backlog)
     };
     let receiving = async {
         loop {
-            match receiver.recv().await?.context("the collector closed the session")? {
+            match receiver
+                .recv()
+                .await?
+                .context("the collector closed the session")?
+            {
                 Message::Ack(position) if position >= backlog.last => return anyhow::Ok(()),
                 Message::Ack(_) => {}
                 other => anyhow::bail!("the collector said {other:?}"),
@@ -145,21 +206,39 @@ async fn send(session: vmscope_link::Session, _dialer: Dialer, backlog: Backlog)
 }
 
 async fn count(client: &Client) -> anyhow::Result<i64> {
-    Ok(client.query_one("SELECT count(*) FROM vm_sample", &[]).await?.get(0))
+    Ok(client
+        .query_one("SELECT count(*) FROM vm_sample", &[])
+        .await?
+        .get(0))
 }
 
 fn copy_out(url: &str, file: &Path) -> anyhow::Result<()> {
-    psql(url, &format!("\\copy (SELECT * FROM vm_sample ORDER BY entity_id, time) TO '{}' (FORMAT binary)", file.display()))
+    psql(
+        url,
+        &format!(
+            "\\copy (SELECT * FROM vm_sample ORDER BY entity_id, time) TO '{}' (FORMAT binary)",
+            file.display()
+        ),
+    )
 }
 
 fn copy_in(url: &str, file: &Path) -> anyhow::Result<Duration> {
     let started = Instant::now();
-    psql(url, &format!("\\copy vm_sample FROM '{}' (FORMAT binary)", file.display()))?;
+    psql(
+        url,
+        &format!("\\copy vm_sample FROM '{}' (FORMAT binary)", file.display()),
+    )?;
     Ok(started.elapsed())
 }
 
 fn psql(url: &str, command: &str) -> anyhow::Result<()> {
-    let output = Command::new("psql").args([url, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", command]).output()?;
-    ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("psql")
+        .args([url, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", command])
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "psql: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(())
 }

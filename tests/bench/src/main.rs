@@ -19,7 +19,11 @@ async fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let chosen: Vec<&str> = match arguments.first().map(String::as_str) {
         None => GROUPS.to_vec(),
-        Some("record") => return recording::record(&arguments[1..]).await.map(|()| ExitCode::SUCCESS),
+        Some("record") => {
+            return recording::record(&arguments[1..])
+                .await
+                .map(|()| ExitCode::SUCCESS);
+        }
         Some(group) if GROUPS.contains(&group) => vec![group],
         Some(other) => anyhow::bail!("no group {other}; there are {}", GROUPS.join(", ")),
     };
@@ -35,5 +39,9 @@ async fn main() -> anyhow::Result<ExitCode> {
             figure.print();
         }
     }
-    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_hold {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -12,9 +12,14 @@ use vmscope_model::{Record, record};
 
 /// Samples the guests behind `VMSCOPE_TEST_LIBVIRT_SOCKET` at the default intervals and writes what it took.
 pub(crate) async fn record(arguments: &[String]) -> anyhow::Result<()> {
-    let [file, seconds] = arguments else { anyhow::bail!("usage: bench record FILE SECONDS") };
+    let [file, seconds] = arguments else {
+        anyhow::bail!("usage: bench record FILE SECONDS")
+    };
     let limit = Duration::from_secs(seconds.parse().context("SECONDS is a number")?);
-    let config = sampler::Config { libvirt_socket: libvirt_socket()?, ..sampler::Config::default() };
+    let config = sampler::Config {
+        libvirt_socket: libvirt_socket()?,
+        ..sampler::Config::default()
+    };
     let (sink, mut records) = mpsc::channel(SINK_RECORDS);
     let stopping = CancellationToken::new();
     let sampling = tokio::spawn(Sampler::new(config).run(sink, stopping.clone()));
@@ -51,7 +56,9 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
 /// Where the guests of `packaging/dev/guests` are.
 pub(crate) fn libvirt_socket() -> anyhow::Result<std::path::PathBuf> {
     let socket = std::env::var_os("VMSCOPE_TEST_LIBVIRT_SOCKET");
-    Ok(socket.context("no guests: run packaging/dev/guests up 50 and read .dev/guests.env")?.into())
+    Ok(socket
+        .context("no guests: run packaging/dev/guests up 50 and read .dev/guests.env")?
+        .into())
 }
 
 fn append(bytes: &mut Vec<u8>, taken: &Record) -> anyhow::Result<()> {

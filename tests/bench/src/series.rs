@@ -14,15 +14,21 @@ const STILL: u32 = 3;
 /// `ticks` records of one host with `vms` VMs, a row each, every column filled; `start_us` is the first one's time.
 pub(crate) fn records(seed: u64, vms: usize, ticks: usize, start_us: i64) -> Vec<Record> {
     let mut random = StdRng::seed_from_u64(seed);
-    let dictionary: Vec<Entity> =
-        (0..vms).map(|_| Entity::Vm(VmId(Uuid::from_u128(random.random())))).collect();
+    let dictionary: Vec<Entity> = (0..vms)
+        .map(|_| Entity::Vm(VmId(Uuid::from_u128(random.random()))))
+        .collect();
     let width = catalogue::metrics(Kind::Vm).len();
-    let mut values: Vec<i64> = (0..vms * width).map(|_| random.random_range(0..1_000_000_000)).collect();
+    let mut values: Vec<i64> = (0..vms * width)
+        .map(|_| random.random_range(0..1_000_000_000))
+        .collect();
     let mut moment = start_us;
     let record = |_| {
         moment += INTERVAL_US + random.random_range(-2_000..2_000);
         advance(&mut values, &mut random);
-        Record { dictionary: dictionary.clone(), tick: tick(moment, vms, &values) }
+        Record {
+            dictionary: dictionary.clone(),
+            tick: tick(moment, vms, &values),
+        }
     };
     (0..ticks).map(record).collect()
 }
@@ -45,5 +51,9 @@ fn tick(time_us: i64, vms: usize, values: &[i64]) -> Tick {
     let mut table = Table::new(Kind::Vm);
     table.entities = (0..vms).filter_map(|number| u32::try_from(number).ok()).collect();
     table.values = values.iter().copied().map(Value::new).collect();
-    Tick { time_us, tables: vec![table], ..Tick::default() }
+    Tick {
+        time_us,
+        tables: vec![table],
+        ..Tick::default()
+    }
 }

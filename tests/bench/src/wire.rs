@@ -19,20 +19,40 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Figure>> {
     let values: usize = records.iter().map(values_of).sum();
     let host = HostId(Uuid::new_v4());
     let messages = coded(host, &records)?;
-    let frame_bytes: usize = messages.iter().map(|m| wire::encode(m).map(|b| b.len())).sum::<Result<_, _>>()?;
+    let frame_bytes: usize = messages
+        .iter()
+        .map(|m| wire::encode(m).map(|b| b.len()))
+        .sum::<Result<_, _>>()?;
     let udp_bytes = send(host, &messages).await?;
     let per_value = |bytes: f64| bytes / values as f64;
     Ok(vec![
-        Figure::new("wire.values_per_tick", values as f64 / records.len() as f64, "values", Bar::None),
-        Figure::new("wire.frame_bytes_per_value", per_value(frame_bytes as f64), "bytes", Bar::None),
-        Figure::new("wire.udp_bytes_per_value", per_value(udp_bytes as f64), "bytes", Bar::AtMost(BAR)),
+        Figure::new(
+            "wire.values_per_tick",
+            values as f64 / records.len() as f64,
+            "values",
+            Bar::None,
+        ),
+        Figure::new(
+            "wire.frame_bytes_per_value",
+            per_value(frame_bytes as f64),
+            "bytes",
+            Bar::None,
+        ),
+        Figure::new(
+            "wire.udp_bytes_per_value",
+            per_value(udp_bytes as f64),
+            "bytes",
+            Bar::AtMost(BAR),
+        ),
     ])
 }
 
 /// How many values a tick really has: absent ones don't count.
 fn values_of(record: &Record) -> usize {
     let tables = record.tick.tables.iter();
-    tables.map(|table| table.values.iter().filter(|value| value.get().is_some()).count()).sum()
+    tables
+        .map(|table| table.values.iter().filter(|value| value.get().is_some()).count())
+        .sum()
 }
 
 fn coded(host: HostId, records: &[Record]) -> anyhow::Result<Vec<Message>> {
@@ -42,7 +62,10 @@ fn coded(host: HostId, records: &[Record]) -> anyhow::Result<Vec<Message>> {
     for (sequence, record) in (1..).zip(records) {
         let frame = encoder.encode(&[(Position { epoch: 1, sequence }, record)])?;
         let ticks = decoder.decode(&frame)?;
-        ensure!(ticks.len() == 1 && ticks[0].1.time_us == record.tick.time_us, "a tick did not survive the wire");
+        ensure!(
+            ticks.len() == 1 && ticks[0].1.time_us == record.tick.time_us,
+            "a tick did not survive the wire"
+        );
         messages.push(Message::Frame(frame));
     }
     Ok(messages)
@@ -58,7 +81,13 @@ async fn send(host: HostId, messages: &[Message]) -> anyhow::Result<u64> {
     let address = listener.local_addr()?;
     let answering = tokio::spawn(async move {
         let incoming = listener.accept().await.context("no session came")?;
-        answer(incoming.establish().await.map_err(|refused| anyhow::anyhow!("{refused:?}"))?).await
+        answer(
+            incoming
+                .establish()
+                .await
+                .map_err(|refused| anyhow::anyhow!("{refused:?}"))?,
+        )
+        .await
     });
     let dialer = Dialer::new(&issue(Role::Agent(host))?.identity()?)?;
     let mut session = dialer.connect(address).await?;
@@ -76,7 +105,10 @@ async fn answer(mut session: Session) -> anyhow::Result<()> {
     let mut sequence = 0;
     while session.receiver.recv().await?.is_some() {
         sequence += 1;
-        session.sender.send(&Message::Ack(Position { epoch: 1, sequence })).await?;
+        session
+            .sender
+            .send(&Message::Ack(Position { epoch: 1, sequence }))
+            .await?;
     }
     Ok(())
 }

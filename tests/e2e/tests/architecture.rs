@@ -10,9 +10,28 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("vmscope-service", &[]),
     ("vmscope-store", &["vmscope-model"]),
     ("vmscope-link", &["vmscope-model"]),
-    ("vmscope-agent", &["vmscope-model", "vmscope-link", "vmscope-service"]),
-    ("vmscope-collector", &["vmscope-model", "vmscope-link", "vmscope-service", "vmscope-store"]),
-    ("vmscope-web", &["vmscope-model", "vmscope-link", "vmscope-service", "vmscope-store"]),
+    (
+        "vmscope-agent",
+        &["vmscope-model", "vmscope-link", "vmscope-service"],
+    ),
+    (
+        "vmscope-collector",
+        &[
+            "vmscope-model",
+            "vmscope-link",
+            "vmscope-service",
+            "vmscope-store",
+        ],
+    ),
+    (
+        "vmscope-web",
+        &[
+            "vmscope-model",
+            "vmscope-link",
+            "vmscope-service",
+            "vmscope-store",
+        ],
+    ),
     // The all-in-one program is the one place where the three meet.
     (
         "vmscope",
@@ -66,11 +85,18 @@ const LICENCES: &[&str] = &[
 
 fn metadata() -> Metadata {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
-    MetadataCommand::new().manifest_path(manifest).other_options(["--locked".to_owned()]).exec().unwrap()
+    MetadataCommand::new()
+        .manifest_path(manifest)
+        .other_options(["--locked".to_owned()])
+        .exec()
+        .unwrap()
 }
 
 fn product_dependencies(package: &Package) -> BTreeSet<&str> {
-    let product = package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development);
+    let product = package
+        .dependencies
+        .iter()
+        .filter(|d| d.kind != DependencyKind::Development);
     product.map(|d| d.name.as_str()).collect()
 }
 
@@ -83,7 +109,11 @@ fn packages_import_only_what_the_plan_allows() {
         let rule = MAY_IMPORT.iter().find(|(name, _)| *name == package.name.as_str());
         let (_, allowed) = rule.unwrap_or_else(|| panic!("{} has no line in MAY_IMPORT", package.name));
         for import in product_dependencies(package).intersection(&ours) {
-            assert!(allowed.contains(import), "{} must not import {import}", package.name);
+            assert!(
+                allowed.contains(import),
+                "{} must not import {import}",
+                package.name
+            );
         }
     }
 }
@@ -96,7 +126,11 @@ fn crates_stay_in_their_rooms() {
         }
         for (name, rooms) in ONLY_IN {
             let used = product_dependencies(package).contains(name);
-            assert!(!used || rooms.contains(&package.name.as_str()), "{} must not use {name}", package.name);
+            assert!(
+                !used || rooms.contains(&package.name.as_str()),
+                "{} must not use {name}",
+                package.name
+            );
         }
     }
 }
@@ -104,10 +138,17 @@ fn crates_stay_in_their_rooms() {
 #[test]
 fn every_licence_is_one_that_we_may_ship() {
     for package in metadata().packages.iter().filter(|p| p.source.is_some()) {
-        let text = package.license.as_deref().unwrap_or_else(|| panic!("{} names no licence", package.name));
+        let text = package
+            .license
+            .as_deref()
+            .unwrap_or_else(|| panic!("{} names no licence", package.name));
         let acceptable = |choice: &str| choice.split(" AND ").all(|one| LICENCES.contains(&one.trim()));
         let plain = text.replace(['(', ')'], "").replace('/', " OR ");
-        assert!(plain.split(" OR ").any(acceptable), "{} is under {text}", package.name);
+        assert!(
+            plain.split(" OR ").any(acceptable),
+            "{} is under {text}",
+            package.name
+        );
     }
 }
 
@@ -115,11 +156,18 @@ fn every_licence_is_one_that_we_may_ship() {
 fn mandated_versions_are_exact() {
     let metadata = metadata();
     for (name, version) in [("bincode", "2.0.1"), ("sled", "0.34.7")] {
-        let found: Vec<_> = metadata.packages.iter().filter(|p| p.name.as_str() == name).collect();
+        let found: Vec<_> = metadata
+            .packages
+            .iter()
+            .filter(|p| p.name.as_str() == name)
+            .collect();
         assert_eq!(found.len(), 1, "{name} is in the tree once");
         assert_eq!(found[0].version.to_string(), version);
     }
-    assert!(metadata.packages.iter().all(|p| p.name.as_str() != "aws-lc-rs"), "ring is the one crypto provider");
+    assert!(
+        metadata.packages.iter().all(|p| p.name.as_str() != "aws-lc-rs"),
+        "ring is the one crypto provider"
+    );
 }
 
 #[test]
@@ -129,14 +177,21 @@ fn every_dependency_is_used() {
         let root = package.manifest_path.parent().unwrap();
         let text = rust_sources(root.as_std_path());
         for dependency in &package.dependencies {
-            let name = dependency.rename.as_ref().unwrap_or(&dependency.name).replace('-', "_");
+            let name = dependency
+                .rename
+                .as_ref()
+                .unwrap_or(&dependency.name)
+                .replace('-', "_");
             let used = text.contains(&format!("{name}::")) || text.contains(&format!("use {name}"));
             if !used {
                 unused.push(format!("{}: {}", package.name, dependency.name));
             }
         }
     }
-    assert!(unused.is_empty(), "dependencies that no source names: {unused:#?}");
+    assert!(
+        unused.is_empty(),
+        "dependencies that no source names: {unused:#?}"
+    );
 }
 
 fn rust_sources(folder: &Path) -> String {

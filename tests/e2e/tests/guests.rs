@@ -34,14 +34,26 @@ impl Pipeline {
         let database = Database::create(flavor).await?;
         let site = Site::new(database.url())?;
         let collector = site.start_collector()?;
-        let options = AgentOptions { libvirt_socket, ..AgentOptions::new(site.collector_address) };
-        let agent = site.start_agent(&options)?;
+        let options = AgentOptions {
+            libvirt_socket,
+            ..AgentOptions::new(site.collector_address)
+        };
+        let agent = site.start_agent(&site.add_host()?, &options)?;
         let client = site.connect().await?;
         eventually("host samples are stored", PATIENCE, async || {
-            Ok(client.query_one("SELECT count(*) > 2 FROM host_sample", &[]).await?.get(0))
+            Ok(client
+                .query_one("SELECT count(*) > 2 FROM host_sample", &[])
+                .await?
+                .get(0))
         })
         .await?;
-        Ok(Self { client, agent, _collector: collector, _site: site, _database: database })
+        Ok(Self {
+            client,
+            agent,
+            _collector: collector,
+            _site: site,
+            _database: database,
+        })
     }
 
     /// The newest value of a column of a VM, and its time in microseconds.
@@ -70,7 +82,11 @@ impl Pipeline {
 }
 
 fn now_us() -> anyhow::Result<i64> {
-    Ok(i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_micros())?)
+    Ok(i64::try_from(
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)?
+            .as_micros(),
+    )?)
 }
 
 /// Counters that a running guest moves: column, field of `virsh domstats --raw`.
@@ -106,7 +122,10 @@ async fn counters_equal_domstats(flavor: Flavor) -> anyhow::Result<()> {
         let stored = pipeline.next(name, column).await?;
         let after = guests.statistics(name)?;
         let (least, most) = (before[field], after[field]);
-        assert!((least..=most).contains(&stored), "{column}: {stored} is not from {least} to {most}");
+        assert!(
+            (least..=most).contains(&stored),
+            "{column}: {stored} is not from {least} to {most}"
+        );
         assert!(least < most, "{column} does not move, so this proves nothing");
     }
     guests.virsh(&["suspend", name])?;
@@ -116,10 +135,17 @@ async fn counters_equal_domstats(flavor: Flavor) -> anyhow::Result<()> {
 }
 
 async fn compare_still(pipeline: &Pipeline, guests: &Guests, name: &str) -> anyhow::Result<()> {
-    eventually("the guest is seen suspended", PATIENCE, async || Ok(pipeline.next(name, "state").await? == 3)).await?;
+    eventually("the guest is seen suspended", PATIENCE, async || {
+        Ok(pipeline.next(name, "state").await? == 3)
+    })
+    .await?;
     let said = guests.statistics(name)?;
     for (column, field, factor) in STILL {
-        assert_eq!(pipeline.next(name, column).await?, said[field] * factor, "{column}");
+        assert_eq!(
+            pipeline.next(name, column).await?,
+            said[field] * factor,
+            "{column}"
+        );
     }
     Ok(())
 }
@@ -136,21 +162,40 @@ async fn stored_counters_equal_domstats_on_timescaledb() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_without_libvirt_reports_itself_and_says_so() {
-    let pipeline = Pipeline::start(Flavor::Postgres, "/nonexistent/libvirt-sock-ro".into()).await.unwrap();
-    let row = pipeline.client.query_one("SELECT hypervisor, name FROM host", &[]).await.unwrap();
+    let pipeline = Pipeline::start(Flavor::Postgres, "/nonexistent/libvirt-sock-ro".into())
+        .await
+        .unwrap();
+    let row = pipeline
+        .client
+        .query_one("SELECT hypervisor, name FROM host", &[])
+        .await
+        .unwrap();
     assert_eq!(row.get::<_, &str>(0), "");
     assert_ne!(row.get::<_, &str>(1), "");
-    let vms: i64 = pipeline.client.query_one("SELECT count(*) FROM vm", &[]).await.unwrap().get(0);
+    let vms: i64 = pipeline
+        .client
+        .query_one("SELECT count(*) FROM vm", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(vms, 0);
     let log = std::fs::read_to_string(&pipeline.agent.log).unwrap();
-    assert_eq!(log.lines().filter(|line| line.contains("/nonexistent/libvirt-sock-ro")).count(), 1, "{log}");
+    assert_eq!(
+        log.lines()
+            .filter(|line| line.contains("/nonexistent/libvirt-sock-ro"))
+            .count(),
+        1,
+        "{log}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn samples_of_guests_come_back_after_libvirtd_was_killed() {
     let _turn = TURN.lock().await;
     let guests = Guests::running(GUESTS).unwrap();
-    let pipeline = Pipeline::start(Flavor::Postgres, guests.socket.clone()).await.unwrap();
+    let pipeline = Pipeline::start(Flavor::Postgres, guests.socket.clone())
+        .await
+        .unwrap();
     pipeline.next("vmscope-demo-1", "cpu_time_ns").await.unwrap();
     guests.libvirtd("stop").unwrap();
     let noticed = eventually("the gap has its cause", PATIENCE, async || {
@@ -168,7 +213,9 @@ async fn samples_of_guests_come_back_after_libvirtd_was_killed() {
 async fn one_stopped_guest_does_not_hold_up_the_others() {
     let _turn = TURN.lock().await;
     let guests = Guests::running(GUESTS).unwrap();
-    let pipeline = Pipeline::start(Flavor::Postgres, guests.socket.clone()).await.unwrap();
+    let pipeline = Pipeline::start(Flavor::Postgres, guests.socket.clone())
+        .await
+        .unwrap();
     let stuck = "vmscope-demo-3";
     pipeline.next(stuck, "disk_read_bytes").await.unwrap();
     let from_us = now_us().unwrap();
@@ -190,13 +237,29 @@ async fn check_cadence(pipeline: &Pipeline, stuck: &str, window_us: (i64, i64)) 
     let text = "SELECT vm.name, count(s.cpu_time_ns), count(s.disk_read_bytes) FROM vm_sample s JOIN vm ON vm.id = s.entity_id
         WHERE vm.name <> $1 AND extract(epoch FROM s.time) * 1000000 BETWEEN $2::bigint AND $3::bigint GROUP BY 1";
     let seconds = (window_us.1 - window_us.0) / 1_000_000;
-    anyhow::ensure!(seconds >= 5, "the window of {seconds} s is too short to prove anything");
-    let rows = pipeline.client.query(text, &[&stuck, &window_us.0, &window_us.1]).await?;
-    anyhow::ensure!(rows.len() == GUESTS - 1, "{} other guests were sampled", rows.len());
+    anyhow::ensure!(
+        seconds >= 5,
+        "the window of {seconds} s is too short to prove anything"
+    );
+    let rows = pipeline
+        .client
+        .query(text, &[&stuck, &window_us.0, &window_us.1])
+        .await?;
+    anyhow::ensure!(
+        rows.len() == GUESTS - 1,
+        "{} other guests were sampled",
+        rows.len()
+    );
     for row in rows {
         let (name, cheap, dear): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));
-        anyhow::ensure!(cheap >= seconds - 1, "{name}: {cheap} cheap samples in {seconds} s");
-        anyhow::ensure!(dear >= seconds / 5 - 1, "{name}: {dear} dear samples in {seconds} s");
+        anyhow::ensure!(
+            cheap >= seconds - 1,
+            "{name}: {cheap} cheap samples in {seconds} s"
+        );
+        anyhow::ensure!(
+            dear >= seconds / 5 - 1,
+            "{name}: {dear} dear samples in {seconds} s"
+        );
     }
     Ok(())
 }

@@ -11,10 +11,18 @@ const NOISE_KIB: u64 = 16 << 10;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_survives_strangers_and_counts_them_by_cause() {
     let database = Database::create(Flavor::Postgres).await.unwrap();
-    let outcome = hostile::prove(database.url(), Duration::from_secs(20), 1).await.unwrap();
+    let outcome = hostile::prove(database.url(), Duration::from_secs(20), 1)
+        .await
+        .unwrap();
     for cause in ["unknown_authority", "no_certificate", "expired", "wrong_role"] {
-        assert!(outcome.refused.get(cause).is_some_and(|count| *count > 0), "{cause}: {outcome:#?}");
+        assert!(
+            outcome.refused.get(cause).is_some_and(|count| *count > 0),
+            "{cause}: {outcome:#?}"
+        );
     }
     assert!(outcome.refused.len() >= 6, "{outcome:#?}");
-    assert!(outcome.late_rss_kib < outcome.early_rss_kib + NOISE_KIB, "memory grew: {outcome:#?}");
+    assert!(
+        outcome.late_rss_kib < outcome.early_rss_kib + NOISE_KIB,
+        "memory grew: {outcome:#?}"
+    );
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tokio_postgres::Client;
-use vmscope_model::Kind;
+use vmscope_model::{HostId, Kind};
 
 /// One tick's time (microseconds) and kind, and how many rows it has.
 type Rows = BTreeMap<(i64, &'static str), u64>;
@@ -37,6 +37,16 @@ pub struct Verdict {
     pub faults: Vec<String>,
 }
 
+impl Verdict {
+    /// Adds the comparison of another host.
+    pub fn add(&mut self, other: Self) {
+        self.ticks += other.ticks;
+        self.rows += other.rows;
+        self.uncertain += other.uncertain;
+        self.faults.extend(other.faults);
+    }
+}
+
 impl Account {
     /// Reads the file that the agent appended to.
     ///
@@ -48,7 +58,9 @@ impl Account {
         let mut begun: BTreeMap<(u64, u64), i64> = BTreeMap::new();
         for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let [verb, epoch, sequence, time, rest @ ..] = words.as_slice() else { bail!("odd line {line:?}") };
+            let [verb, epoch, sequence, time, rest @ ..] = words.as_slice() else {
+                bail!("odd line {line:?}")
+            };
             let position = (epoch.parse()?, sequence.parse()?);
             let time_us: i64 = time.parse()?;
             match *verb {
@@ -71,7 +83,10 @@ impl Account {
         self.positions.insert(time_us, (epoch, sequence));
         for word in rows {
             let (name, count) = word.split_once('=').context("a count without =")?;
-            let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name).context("an unknown kind")?;
+            let kind = Kind::ALL
+                .into_iter()
+                .find(|kind| kind.name() == name)
+                .context("an unknown kind")?;
             let count: u64 = count.parse()?;
             if count > 0 {
                 self.took.insert((time_us, kind.name()), count);
@@ -84,45 +99,71 @@ impl Account {
     #[must_use]
     pub fn up_to(mut self, epoch: u64, sequence: u64) -> Self {
         let positions = &self.positions;
-        let beyond = |time: &i64| positions.get(time).is_some_and(|at| at.0 == epoch && at.1 > sequence);
+        let beyond = |time: &i64| {
+            positions
+                .get(time)
+                .is_some_and(|at| at.0 == epoch && at.1 > sequence)
+        };
         self.took.retain(|(time, _), _| !beyond(time));
         self
     }
 
-    /// Compares with what is in the sample tables. The database must hold this one host alone.
+    /// Compares with what is in the sample tables of `host`.
     ///
     /// # Errors
     /// When the database can't be read.
-    pub async fn compare(&self, database: &Client) -> anyhow::Result<Verdict> {
-        let mut stored = read_rows(database).await?;
-        let mut verdict = Verdict { uncertain: self.uncertain.len() as u64, ..Verdict::default() };
-        verdict.ticks = self.took.keys().map(|(time, _)| time).collect::<std::collections::BTreeSet<_>>().len() as u64;
+    pub async fn compare(&self, database: &Client, host: HostId) -> anyhow::Result<Verdict> {
+        let mut stored = read_rows(database, host).await?;
+        let mut verdict = Verdict {
+            uncertain: self.uncertain.len() as u64,
+            ..Verdict::default()
+        };
+        verdict.ticks = self
+            .took
+            .keys()
+            .map(|(time, _)| time)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len() as u64;
         for (key, expected) in &self.took {
             verdict.rows += expected;
             let found = stored.remove(key).unwrap_or(0);
             if found != *expected {
-                verdict.faults.push(format!("{} at {}: {expected} rows taken, {found} stored", key.1, key.0));
+                verdict.faults.push(format!(
+                    "{} at {}: {expected} rows taken, {found} stored",
+                    key.1, key.0
+                ));
             }
         }
         for ((time, kind), count) in stored {
             if !self.uncertain.contains(&time) {
-                verdict.faults.push(format!("{kind} at {time}: {count} rows stored, none taken"));
+                verdict
+                    .faults
+                    .push(format!("{kind} at {time}: {count} rows stored, none taken"));
             } else if kind == Kind::Host.name() && count > 1 {
-                verdict.faults.push(format!("host at {time}: stored {count} times"));
+                verdict
+                    .faults
+                    .push(format!("host at {time}: stored {count} times"));
             }
         }
         Ok(verdict)
     }
 }
 
-async fn read_rows(database: &Client) -> anyhow::Result<Rows> {
+async fn read_rows(database: &Client, host: HostId) -> anyhow::Result<Rows> {
     let mut rows = Rows::new();
     for kind in Kind::ALL {
+        let owner = match kind {
+            Kind::Host => "SELECT id AS entity_id, id AS host_id FROM host",
+            Kind::Vm => "SELECT id AS entity_id, host_id FROM vm",
+            Kind::Vcpu | Kind::Disk | Kind::Nic => "SELECT id AS entity_id, host_id FROM device",
+        };
         let text = format!(
-            "SELECT (extract(epoch FROM time) * 1000000)::bigint, count(*) FROM {}_sample GROUP BY 1",
+            "SELECT (extract(epoch FROM s.time) * 1000000)::bigint, count(*)
+             FROM {}_sample s JOIN ({owner}) o USING (entity_id) JOIN host h ON h.id = o.host_id
+             WHERE h.uuid = $1 GROUP BY 1",
             kind.name()
         );
-        for row in database.query(&text, &[]).await? {
+        for row in database.query(&text, &[&host.0]).await? {
             rows.insert((row.get(0), kind.name()), u64::try_from(row.get::<_, i64>(1))?);
         }
     }
@@ -142,9 +183,16 @@ mod tests {
 
     #[test]
     fn a_tick_is_certain_only_when_it_was_confirmed() {
-        let account = account("begin 7 1 100\ntook 7 1 100 host=1 vm=0\nbegin 7 2 200\nbegin 7 3 300\ntook 7 3 300 host=1").unwrap();
+        let account = account(
+            "begin 7 1 100\ntook 7 1 100 host=1 vm=0\nbegin 7 2 200\nbegin 7 3 300\ntook 7 3 300 host=1",
+        )
+        .unwrap();
         assert_eq!(account.took.into_iter().collect::<Vec<_>>(), [((100, "host"), 1)]);
-        assert_eq!(account.uncertain, [200, 300], "the torn last line confirms nothing");
+        assert_eq!(
+            account.uncertain,
+            [200, 300],
+            "the torn last line confirms nothing"
+        );
         assert_eq!(account.last.get(&7), Some(&1));
     }
 

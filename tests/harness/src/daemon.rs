@@ -28,11 +28,24 @@ impl Daemon {
     /// When it can't be started.
     pub fn start<A: AsRef<OsStr>>(program: &str, arguments: &[A], log: &Path) -> anyhow::Result<Self> {
         let path = binary(program)?;
-        let output = OpenOptions::new().create(true).append(true).open(log).context("open a log")?;
+        let output = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .context("open a log")?;
         let mut command = Command::new(&path);
-        command.args(arguments).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let child = command.spawn().with_context(|| format!("start {}", path.display()))?;
-        Ok(Self { child, log: log.to_owned() })
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let child = command
+            .spawn()
+            .with_context(|| format!("start {}", path.display()))?;
+        Ok(Self {
+            child,
+            log: log.to_owned(),
+        })
     }
 
     /// Its process id.
@@ -51,7 +64,10 @@ impl Daemon {
     /// When it is gone.
     pub fn rss_kib(&self) -> anyhow::Result<u64> {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("no VmRSS")?;
         line.trim().trim_end_matches(" kB").parse().context("VmRSS")
     }
 
@@ -101,7 +117,11 @@ pub fn binary(program: &str) -> anyhow::Result<PathBuf> {
         None => {
             let own = std::env::current_exe().context("find the running program")?;
             let folder = own.parent().context("a folder")?;
-            if folder.ends_with("deps") { folder.parent().context("a folder")?.to_owned() } else { folder.to_owned() }
+            if folder.ends_with("deps") {
+                folder.parent().context("a folder")?.to_owned()
+            } else {
+                folder.to_owned()
+            }
         }
     };
     let path = folder.join(program);

@@ -1,21 +1,25 @@
 //! Breaks a running pipeline at random moments and then counts every sample.
 //!
-//! One agent samples this host every 100 ms into its buffer, through a relay that can be cut, to a collector over a
-//! PostgreSQL that can be restarted. Each round does one thing: kills the agent, kills the collector, restarts the
+//! Four agents sample this host every 100 ms, each into its buffer and for a host of its own, through a relay that can be cut, to a collector over a
+//! PostgreSQL that can be restarted. Each round does one thing: kills an agent, kills the collector, restarts the
 //! database, or partitions the network. The seed decides what and when; the sequence of a failing seed can be repeated.
 
 use crate::account::{Account, Verdict};
 use crate::daemon::Daemon;
 use crate::relay::Relay;
-use crate::site::{AgentOptions, Site, eventually};
+use crate::site::{AgentOptions, Host, Site, eventually};
 use anyhow::{Context, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+use tokio_postgres::Client;
 use vmscope::postgres::Server;
+use vmscope_model::HostId;
 
+/// Hosts that sample at the same time, so that commits follow each other closely and a kill meets one.
+const AGENTS: usize = 4;
 /// Between samples of the host, in milliseconds: many ticks between two faults.
 const INTERVAL_MS: u64 = 100;
 /// Between samples of the host's devices, in milliseconds.
@@ -36,7 +40,12 @@ enum Fault {
 }
 
 /// Each as likely as the next.
-const FAULTS: [Fault; 4] = [Fault::KillAgent, Fault::KillCollector, Fault::RestartDatabase, Fault::Partition];
+const FAULTS: [Fault; 4] = [
+    Fault::KillAgent,
+    Fault::KillCollector,
+    Fault::RestartDatabase,
+    Fault::Partition,
+];
 
 /// What the rounds did and what the count says.
 #[derive(Debug)]
@@ -57,8 +66,17 @@ impl Outcome {
 
     /// For people: what was done and what the count says.
     pub fn report(&self) -> String {
-        let made: Vec<String> = self.made.iter().map(|(fault, count)| format!("{fault} {count}")).collect();
-        let Verdict { ticks, rows, uncertain, faults } = &self.verdict;
+        let made: Vec<String> = self
+            .made
+            .iter()
+            .map(|(fault, count)| format!("{fault} {count}"))
+            .collect();
+        let Verdict {
+            ticks,
+            rows,
+            uncertain,
+            faults,
+        } = &self.verdict;
         let mut text = format!(
             "faults made: {}\nticks taken {ticks}, rows {rows}, lost or double {}, in hand at a kill {uncertain}",
             made.join(", "),
@@ -77,8 +95,14 @@ struct Pipeline {
     relay: Relay,
     database: Option<Server>,
     collector: Option<Daemon>,
-    agent: Option<Daemon>,
+    agents: Vec<Agent>,
     random: StdRng,
+}
+
+/// A host's agent; `None` while it is dead.
+struct Agent {
+    host: Host,
+    daemon: Option<Daemon>,
 }
 
 /// Runs `rounds` rounds of faults from `seed` and compares.
@@ -96,7 +120,10 @@ pub async fn run(rounds: u32, seed: u64) -> anyhow::Result<Outcome> {
     let verdict = pipeline.settle().await?;
     Ok(Outcome {
         agent_kills: u64::from(made.get(&Fault::KillAgent).copied().unwrap_or(0)),
-        made: made.into_iter().map(|(fault, count)| (format!("{fault:?}"), count)).collect(),
+        made: made
+            .into_iter()
+            .map(|(fault, count)| (format!("{fault:?}"), count))
+            .collect(),
         verdict,
     })
 }
@@ -105,38 +132,52 @@ impl Pipeline {
     async fn start(folder: &Path, seed: u64) -> anyhow::Result<Self> {
         let database = start_database(folder).await?;
         let site = Site::new(&database.url)?;
-        let relay = Relay::start(site.collector_address).await?;
-        let random = StdRng::seed_from_u64(seed);
-        let mut pipeline = Self { site, relay, database: Some(database), collector: None, agent: None, random };
-        pipeline.collector = Some(pipeline.site.start_collector()?);
-        pipeline.start_agent()?;
+        let collector = Some(site.start_collector()?);
+        let mut pipeline = Self {
+            relay: Relay::start(site.collector_address).await?,
+            random: StdRng::seed_from_u64(seed),
+            database: Some(database),
+            agents: Vec::new(),
+            collector,
+            site,
+        };
+        for number in 0..AGENTS {
+            pipeline.agents.push(Agent {
+                host: pipeline.site.add_host()?,
+                daemon: None,
+            });
+            pipeline.start_agent(number)?;
+        }
         Ok(pipeline)
     }
 
-    fn start_agent(&mut self) -> anyhow::Result<()> {
+    fn start_agent(&mut self, number: usize) -> anyhow::Result<()> {
         let options = AgentOptions {
             interval_ms: INTERVAL_MS,
             dear_interval_ms: DEAR_INTERVAL_MS,
             dear_deadline_ms: DEAR_INTERVAL_MS / 3,
             ..AgentOptions::new(self.relay.address)
         };
-        self.agent = Some(self.site.start_agent(&options)?);
+        let agent = &mut self.agents[number];
+        agent.daemon = Some(self.site.start_agent(&agent.host, &options)?);
         Ok(())
     }
 
     /// Waits a random while, breaks something, and mends it after another while.
     async fn round(&mut self) -> anyhow::Result<Fault> {
         self.pause(100..1_500).await;
-        for daemon in [&mut self.agent, &mut self.collector] {
-            let daemon = daemon.as_mut().context("both daemons run")?;
-            ensure!(daemon.is_alive(), "a daemon ended by itself; its log is {}", daemon.log.display());
-        }
+        self.check_alive()?;
         let fault = FAULTS[self.random.random_range(0..FAULTS.len())];
         match fault {
             Fault::KillAgent => {
-                self.agent.take().context("the agent runs")?.kill()?;
+                let number = self.random.random_range(0..AGENTS);
+                self.agents[number]
+                    .daemon
+                    .take()
+                    .context("the agent runs")?
+                    .kill()?;
                 self.pause(0..300).await;
-                self.start_agent()?;
+                self.start_agent(number)?;
             }
             Fault::KillCollector => {
                 self.collector.take().context("the collector runs")?.kill()?;
@@ -144,8 +185,8 @@ impl Pipeline {
                 self.collector = Some(self.site.start_collector()?);
             }
             Fault::RestartDatabase => {
-                let folder = self.database_folder();
                 let server = self.database.take().context("the database runs")?;
+                let folder = server.root.clone();
                 tokio::task::spawn_blocking(move || server.stop()).await?;
                 self.pause(0..1_500).await;
                 self.database = Some(start_database(&folder).await?);
@@ -159,8 +200,18 @@ impl Pipeline {
         Ok(fault)
     }
 
-    fn database_folder(&self) -> std::path::PathBuf {
-        self.database.as_ref().map(|server| server.root.clone()).unwrap_or_default()
+    /// A daemon that ends by itself is no fault that this test has made.
+    fn check_alive(&mut self) -> anyhow::Result<()> {
+        let agents = self.agents.iter_mut().map(|agent| &mut agent.daemon);
+        for daemon in agents.chain([&mut self.collector]) {
+            let daemon = daemon.as_mut().context("all daemons run")?;
+            ensure!(
+                daemon.is_alive(),
+                "a daemon ended by itself; its log is {}",
+                daemon.log.display()
+            );
+        }
+        Ok(())
     }
 
     async fn pause(&mut self, range_ms: std::ops::Range<u64>) {
@@ -168,32 +219,68 @@ impl Pipeline {
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
     }
 
-    /// Stops the agent, lets a last run of it deliver everything, and compares.
+    /// Stops the agents, lets a last run of each deliver everything, and compares.
     async fn settle(mut self) -> anyhow::Result<Verdict> {
-        self.agent.take().context("the agent runs")?.stop()?;
-        self.start_agent()?;
-        let account = self.site.account_path();
-        let wanted = Account::read(&account)?;
         let database = self.site.connect().await?;
-        eventually("the backlog is committed", DRAIN_LIMIT, async || {
-            let committed = marks(&database).await?;
-            Ok(wanted.last.iter().all(|(epoch, sequence)| committed.get(epoch).is_some_and(|mark| mark >= sequence)))
-        })
-        .await?;
-        self.agent.take().context("the agent runs")?.stop()?;
-        let wanted = Account::read(&account)?;
-        let last_run = wanted.last.iter().next_back().map(|(epoch, _)| *epoch);
-        // What the last run took after its last acknowledgement stays in its buffer: not lost, not delivered either.
-        let committed = marks(&database).await?;
-        let reached = last_run.and_then(|epoch| committed.get(&epoch).copied()).unwrap_or(0);
+        for number in 0..AGENTS {
+            self.agents[number]
+                .daemon
+                .take()
+                .context("the agent runs")?
+                .stop()?;
+            self.start_agent(number)?;
+        }
+        let mut verdict = Verdict::default();
+        for agent in &mut self.agents {
+            drain(agent, &database).await?;
+            agent.daemon.take().context("the agent runs")?.stop()?;
+        }
         self.collector.take().context("the collector runs")?.stop()?;
-        wanted.up_to(last_run.unwrap_or(0), reached).compare(&database).await
+        for agent in &self.agents {
+            let account = Account::read(&agent.host.account_path())?;
+            // What the last run took after its last acknowledgement waits in its buffer for a next run.
+            let last_run = account.last.keys().next_back().copied().unwrap_or(0);
+            let reached = marks(&database, agent.host.id)
+                .await?
+                .get(&last_run)
+                .copied()
+                .unwrap_or(0);
+            verdict.add(
+                account
+                    .up_to(last_run, reached)
+                    .compare(&database, agent.host.id)
+                    .await?,
+            );
+        }
+        Ok(verdict)
     }
 }
 
-async fn marks(database: &tokio_postgres::Client) -> anyhow::Result<BTreeMap<u64, u64>> {
-    let rows = database.query("SELECT epoch, sequence FROM ingest_progress", &[]).await?;
-    rows.iter().map(|row| Ok((u64::try_from(row.get::<_, i64>(0))?, u64::try_from(row.get::<_, i64>(1))?))).collect()
+/// Waits until all that earlier runs of an agent took is committed.
+async fn drain(agent: &Agent, database: &Client) -> anyhow::Result<()> {
+    let wanted = Account::read(&agent.host.account_path())?.last;
+    eventually("the backlog is committed", DRAIN_LIMIT, async || {
+        let committed = marks(database, agent.host.id).await?;
+        Ok(wanted
+            .iter()
+            .all(|(epoch, sequence)| committed.get(epoch).is_some_and(|mark| mark >= sequence)))
+    })
+    .await
+}
+
+/// The committed sequence of each epoch of a host.
+async fn marks(database: &Client, host: HostId) -> anyhow::Result<BTreeMap<u64, u64>> {
+    let text =
+        "SELECT epoch, sequence FROM ingest_progress p JOIN host h ON h.id = p.host_id WHERE h.uuid = $1";
+    let rows = database.query(text, &[&host.0]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                u64::try_from(row.get::<_, i64>(0))?,
+                u64::try_from(row.get::<_, i64>(1))?,
+            ))
+        })
+        .collect()
 }
 
 async fn start_database(folder: &Path) -> anyhow::Result<Server> {
@@ -204,5 +291,8 @@ async fn start_database(folder: &Path) -> anyhow::Result<Server> {
 /// The server's user must be able to pass through the folder of the test.
 fn open_to_all(folder: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    Ok(std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?)
+    Ok(std::fs::set_permissions(
+        folder,
+        std::fs::Permissions::from_mode(0o755),
+    )?)
 }

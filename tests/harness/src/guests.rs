@@ -25,14 +25,21 @@ impl Guests {
         let file = workspace().join(".dev/guests.env");
         let text = std::fs::read_to_string(file).unwrap_or_default();
         let written: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
-        let value = |name: &str| std::env::var(name).ok().or_else(|| written.get(name).map(ToString::to_string));
+        let value = |name: &str| {
+            std::env::var(name)
+                .ok()
+                .or_else(|| written.get(name).map(ToString::to_string))
+        };
         let advice = || format!("no guests; run: packaging/dev/guests up {least}");
         let guests = Self {
             socket: value("VMSCOPE_TEST_LIBVIRT_SOCKET").with_context(advice)?.into(),
             uri: value("VMSCOPE_TEST_LIBVIRT_URI").with_context(advice)?,
             state: value("VMSCOPE_TEST_GUESTS").with_context(advice)?.into(),
         };
-        ensure!(guests.names()?.len() >= least, "too few guests; run: packaging/dev/guests up {least}");
+        ensure!(
+            guests.names()?.len() >= least,
+            "too few guests; run: packaging/dev/guests up {least}"
+        );
         Ok(guests)
     }
 
@@ -60,7 +67,9 @@ impl Guests {
     pub fn statistics(&self, name: &str) -> anyhow::Result<BTreeMap<String, i64>> {
         let text = self.virsh(&["domstats", "--raw", name])?;
         let pairs = text.lines().filter_map(|line| line.trim().split_once('='));
-        Ok(pairs.filter_map(|(key, value)| Some((key.to_owned(), value.parse().ok()?))).collect())
+        Ok(pairs
+            .filter_map(|(key, value)| Some((key.to_owned(), value.parse().ok()?)))
+            .collect())
     }
 
     /// Runs virsh with these arguments.
@@ -68,8 +77,16 @@ impl Guests {
     /// # Errors
     /// When it fails; the text is its own.
     pub fn virsh(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = Command::new("virsh").args(["-q", "-c", &self.uri]).args(arguments).output().context("run virsh")?;
-        ensure!(output.status.success(), "virsh {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new("virsh")
+            .args(["-q", "-c", &self.uri])
+            .args(arguments)
+            .output()
+            .context("run virsh")?;
+        ensure!(
+            output.status.success(),
+            "virsh {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(String::from_utf8(output.stdout)?)
     }
 
@@ -81,7 +98,10 @@ impl Guests {
         let file = self.state.join("run/qemu").join(format!("{name}.pid"));
         let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
         let pid = Pid::from_raw(text.trim().parse()?).context("a process id")?;
-        Ok(kill_process(pid, if frozen { Signal::STOP } else { Signal::CONT })?)
+        Ok(kill_process(
+            pid,
+            if frozen { Signal::STOP } else { Signal::CONT },
+        )?)
     }
 
     /// Kills libvirtd (`stop`) or starts it again (`start`); guests live on.
@@ -89,7 +109,10 @@ impl Guests {
     /// # Errors
     /// When the script fails.
     pub fn libvirtd(&self, verb: &str) -> anyhow::Result<()> {
-        let status = Command::new(workspace().join("packaging/dev/guests")).arg(verb).env("VMSCOPE_GUESTS", &self.state).status()?;
+        let status = Command::new(workspace().join("packaging/dev/guests"))
+            .arg(verb)
+            .env("VMSCOPE_GUESTS", &self.state)
+            .status()?;
         if !status.success() {
             bail!("packaging/dev/guests {verb}: {status}");
         }

@@ -87,7 +87,12 @@ pub struct Outcome {
 ///
 /// # Errors
 /// When the collector died or can't be asked; attacks themselves are expected to fail.
-pub async fn run(site: &Site, collector: &mut crate::daemon::Daemon, length: Duration, seed: u64) -> anyhow::Result<Outcome> {
+pub async fn run(
+    site: &Site,
+    collector: &mut crate::daemon::Daemon,
+    length: Duration,
+    seed: u64,
+) -> anyhow::Result<Outcome> {
     let attacker = Attacker::new(site)?;
     let mut random = StdRng::seed_from_u64(seed);
     let mut attacks: BTreeMap<Attack, u64> = BTreeMap::new();
@@ -98,14 +103,25 @@ pub async fn run(site: &Site, collector: &mut crate::daemon::Daemon, length: Dur
         // The collector hangs up, or the attacker gets bored: both are fine.
         let _ = tokio::time::timeout(ATTACK_LIMIT, attacker.attack(attack, &mut random)).await;
         *attacks.entry(attack).or_default() += 1;
-        ensure!(collector.is_alive(), "the collector died after {attack:?}; see {}", collector.log.display());
+        ensure!(
+            collector.is_alive(),
+            "the collector died after {attack:?}; see {}",
+            collector.log.display()
+        );
         let rss_kib = collector.rss_kib()?;
         let early = started.elapsed().as_secs_f64() < SETTLED * length.as_secs_f64();
-        let largest = if early { &mut early_rss_kib } else { &mut late_rss_kib };
+        let largest = if early {
+            &mut early_rss_kib
+        } else {
+            &mut late_rss_kib
+        };
         *largest = rss_kib.max(*largest);
     }
     Ok(Outcome {
-        attacks: attacks.into_iter().map(|(attack, count)| (format!("{attack:?}"), count)).collect(),
+        attacks: attacks
+            .into_iter()
+            .map(|(attack, count)| (format!("{attack:?}"), count))
+            .collect(),
         refused: refused(site.collector_admin).await?,
         early_rss_kib,
         late_rss_kib,
@@ -118,11 +134,15 @@ pub async fn run(site: &Site, collector: &mut crate::daemon::Daemon, length: Dur
 /// When the admin endpoint does not answer.
 pub async fn refused(admin: SocketAddr) -> anyhow::Result<BTreeMap<String, u64>> {
     let mut stream = TcpStream::connect(admin).await?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
     let counters = text.lines().filter_map(|line| {
-        let (cause, count) = line.strip_prefix("vmscope_collector_refused_total{cause=\"")?.split_once("\"} ")?;
+        let (cause, count) = line
+            .strip_prefix("vmscope_collector_refused_total{cause=\"")?
+            .split_once("\"} ")?;
         Some((cause.to_owned(), count.trim().parse().ok()?))
     });
     Ok(counters.collect())
@@ -141,25 +161,30 @@ struct Attacker {
 
 impl Attacker {
     fn new(site: &Site) -> anyhow::Result<Self> {
-        let own = Authority::open(&site.path("ca"))?;
+        let own = &site.authority;
         let other = Authority::create("somebody else")?;
         let host = HostId(uuid::Uuid::new_v4());
-        let issue = |authority: &Authority, role: Role, validity| anyhow::Ok(authority.issue(&role, validity)?);
+        let issue =
+            |authority: &Authority, role: Role, validity| anyhow::Ok(authority.issue(&role, validity)?);
         let past = Validity {
             not_before: std::time::UNIX_EPOCH + Duration::from_secs(946_684_800),
             not_after: std::time::UNIX_EPOCH + Duration::from_secs(978_307_200),
         };
-        let agent = issue(&own, Role::Agent(host), Validity::days(LEAF_DAYS))?;
+        let agent = issue(own, Role::Agent(host), Validity::days(LEAF_DAYS))?;
         let mut stranger = issue(&other, Role::Agent(host), Validity::days(LEAF_DAYS))?;
         stranger.ca_pem.clone_from(&agent.ca_pem);
-        let collector = issue(&own, Role::Collector("mallory".to_owned()), Validity::days(LEAF_DAYS))?;
+        let collector = issue(
+            own,
+            Role::Collector("mallory".to_owned()),
+            Validity::days(LEAF_DAYS),
+        )?;
         Ok(Self {
             endpoint: Endpoint::client((Ipv4Addr::LOCALHOST, 0).into())?,
             target: site.collector_address,
             agent: config(&agent, true)?,
             stranger: config(&stranger, true)?,
             nameless: config(&agent, false)?,
-            expired: config(&issue(&own, Role::Agent(host), past)?, true)?,
+            expired: config(&issue(own, Role::Agent(host), past)?, true)?,
             collector: config(&collector, true)?,
         })
     }
@@ -173,8 +198,13 @@ impl Attacker {
             Attack::WrongRole => self.linger(&self.collector).await,
             Attack::Babble => self.speak(&[random_bytes(random, 4_096)], random).await,
             Attack::Oversized => {
-                let length = u32::try_from(MAX_MESSAGE_BYTES)?.saturating_add(random.random_range(1..1 << 30));
-                self.speak(&[length.to_le_bytes().to_vec(), random_bytes(random, 65_536)], random).await
+                let length =
+                    u32::try_from(MAX_MESSAGE_BYTES)?.saturating_add(random.random_range(1..1 << 30));
+                self.speak(
+                    &[length.to_le_bytes().to_vec(), random_bytes(random, 65_536)],
+                    random,
+                )
+                .await
             }
             Attack::Truncated => {
                 let whole = framed(&hello())?;
@@ -182,15 +212,24 @@ impl Attacker {
                 self.speak(&[whole[..cut].to_vec()], random).await
             }
             Attack::BadFrame => {
-                let frame = Message::Frame(Frame { host: HostId(uuid::Uuid::new_v4()), body: random_bytes(random, 2_000) });
+                let frame = Message::Frame(Frame {
+                    host: HostId(uuid::Uuid::new_v4()),
+                    body: random_bytes(random, 2_000),
+                });
                 self.speak(&[framed(&hello())?, framed(&frame)?], random).await
             }
             Attack::OtherHost => {
-                let frame = Message::Frame(Frame { host: HostId(uuid::Uuid::new_v4()), body: Vec::new() });
+                let frame = Message::Frame(Frame {
+                    host: HostId(uuid::Uuid::new_v4()),
+                    body: Vec::new(),
+                });
                 self.speak(&[framed(&hello())?, framed(&frame)?], random).await
             }
             Attack::OutOfTurn => {
-                let ack = Message::Ack(Position { epoch: 1, sequence: 1 });
+                let ack = Message::Ack(Position {
+                    epoch: 1,
+                    sequence: 1,
+                });
                 self.speak(&[framed(&hello())?, framed(&ack)?], random).await
             }
         }
@@ -237,7 +276,10 @@ impl Attacker {
     }
 
     async fn connect(&self, config: &ClientConfig) -> anyhow::Result<Connection> {
-        Ok(self.endpoint.connect_with(config.clone(), self.target, SERVER_NAME)?.await?)
+        Ok(self
+            .endpoint
+            .connect_with(config.clone(), self.target, SERVER_NAME)?
+            .await?)
     }
 }
 
@@ -249,7 +291,8 @@ fn config(issued: &Issued, with_certificate: bool) -> anyhow::Result<ClientConfi
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_root_certificates(roots);
     let mut tls = if with_certificate {
-        let chain = CertificateDer::pem_slice_iter(issued.certificate_pem.as_bytes()).collect::<Result<_, _>>()?;
+        let chain =
+            CertificateDer::pem_slice_iter(issued.certificate_pem.as_bytes()).collect::<Result<_, _>>()?;
         builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes())?)?
     } else {
         builder.with_no_client_auth()
@@ -259,7 +302,11 @@ fn config(issued: &Issued, with_certificate: bool) -> anyhow::Result<ClientConfi
 }
 
 fn hello() -> Message {
-    Message::Hello { software: "hostile".to_owned(), clock_us: 0, columns: wire::columns() }
+    Message::Hello {
+        software: "hostile".to_owned(),
+        clock_us: 0,
+        columns: wire::columns(),
+    }
 }
 
 fn framed(message: &Message) -> anyhow::Result<Vec<u8>> {
@@ -282,14 +329,19 @@ fn random_bytes(random: &mut StdRng, most: usize) -> Vec<u8> {
 pub async fn prove(database_url: &str, length: Duration, seed: u64) -> anyhow::Result<Outcome> {
     let site = Site::new(database_url)?;
     let mut collector = site.start_collector()?;
-    eventually("the collector answers", Duration::from_secs(30), async || Ok(refused(site.collector_admin).await.is_ok()))
-        .await?;
+    eventually("the collector answers", Duration::from_secs(30), async || {
+        Ok(refused(site.collector_admin).await.is_ok())
+    })
+    .await?;
     let outcome = run(&site, &mut collector, length, seed).await?;
-    let dialer = vmscope_link::Dialer::new(&site.agent_identity(site.host)?)?;
+    let dialer = vmscope_link::Dialer::new(&site.agent_identity(HostId(uuid::Uuid::new_v4()))?)?;
     let mut session = dialer.connect(site.collector_address).await?;
     session.sender.send(&hello()).await?;
     let answer = session.receiver.recv().await?;
-    ensure!(matches!(answer, Some(Message::Welcome { .. })), "a good agent got {answer:?}");
+    ensure!(
+        matches!(answer, Some(Message::Welcome { .. })),
+        "a good agent got {answer:?}"
+    );
     collector.stop()?;
     Ok(outcome)
 }

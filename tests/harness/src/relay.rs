@@ -33,7 +33,11 @@ impl Relay {
         let cut = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         tasks.spawn(forward(front, target, Arc::clone(&cut)));
-        Ok(Self { address, cut, _tasks: tasks })
+        Ok(Self {
+            address,
+            cut,
+            _tasks: tasks,
+        })
     }
 
     /// Cuts or mends the path.
@@ -48,11 +52,20 @@ async fn forward(front: Arc<UdpSocket>, target: SocketAddr, cut: Arc<AtomicBool>
     let mut buffer = vec![0; DATAGRAM_BYTES];
     loop {
         // An unreachable peer shows as an error on the next receive of an unconnected socket: not ours to handle.
-        let Ok((length, client)) = front.recv_from(&mut buffer).await else { continue };
+        let Ok((length, client)) = front.recv_from(&mut buffer).await else {
+            continue;
+        };
         if let std::collections::hash_map::Entry::Vacant(entry) = backs.entry(client) {
-            let Ok(back) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await else { continue };
+            let Ok(back) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await else {
+                continue;
+            };
             let back = Arc::new(back);
-            tasks.spawn(answer(Arc::clone(&back), Arc::clone(&front), client, Arc::clone(&cut)));
+            tasks.spawn(answer(
+                Arc::clone(&back),
+                Arc::clone(&front),
+                client,
+                Arc::clone(&cut),
+            ));
             entry.insert(back);
         }
         if let Some(back) = backs.get(&client).filter(|_| !cut.load(Ordering::SeqCst)) {
@@ -64,7 +77,9 @@ async fn forward(front: Arc<UdpSocket>, target: SocketAddr, cut: Arc<AtomicBool>
 async fn answer(back: Arc<UdpSocket>, front: Arc<UdpSocket>, client: SocketAddr, cut: Arc<AtomicBool>) {
     let mut buffer = vec![0; DATAGRAM_BYTES];
     loop {
-        let Ok(length) = back.recv(&mut buffer).await else { continue };
+        let Ok(length) = back.recv(&mut buffer).await else {
+            continue;
+        };
         if !cut.load(Ordering::SeqCst) {
             let _dropped_like_any_datagram = front.send_to(&buffer[..length], client).await;
         }

@@ -40,20 +40,26 @@ impl AgentOptions {
     }
 }
 
+/// A host of a site: who it is and where its agent keeps its things.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// As in its certificate.
+    pub id: HostId,
+    folder: PathBuf,
+}
+
 /// One installation; its folder goes when it is dropped, unless `VMSCOPE_KEEP_SITES` is set: its logs are there.
 #[derive(Debug)]
 pub struct Site {
     folder: TempDir,
     /// Where its programs write.
     pub database_url: String,
-    /// The host that its agent speaks for.
-    pub host: HostId,
+    /// Who certifies its programs.
+    pub authority: Authority,
     /// Where its collector listens (UDP).
     pub collector_address: SocketAddr,
     /// The collector's admin endpoint.
     pub collector_admin: SocketAddr,
-    /// Where its web service listens.
-    pub web_address: SocketAddr,
 }
 
 impl Site {
@@ -62,43 +68,41 @@ impl Site {
     /// # Errors
     /// When the folder or a certificate can't be made.
     pub fn new(database_url: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("vmscope-site-")
+            .disable_cleanup(std::env::var_os("VMSCOPE_KEEP_SITES").is_some())
+            .tempdir()?;
         let site = Self {
-            folder: tempfile::Builder::new()
-                .prefix("vmscope-site-")
-                .disable_cleanup(std::env::var_os("VMSCOPE_KEEP_SITES").is_some())
-                .tempdir()?,
+            authority: Authority::create("test")?,
+            folder,
             database_url: database_url.to_owned(),
-            host: HostId(Uuid::new_v4()),
             collector_address: free_udp_port()?,
             collector_admin: free_tcp_port()?,
-            web_address: free_tcp_port()?,
         };
-        let authority = Authority::init(&site.path("ca"), "test")?;
-        let roles = [
-            ("collector", Role::Collector("test".to_owned())),
-            ("agent", Role::Agent(site.host)),
-            ("web", Role::Web("test".to_owned())),
-        ];
-        for (name, role) in roles {
-            std::fs::create_dir_all(site.path(name))?;
-            authority.issue(&role, Validity::days(LEAF_DAYS))?.write(&site.identity_files(name))?;
-        }
+        site.certify(&site.path("collector"), &Role::Collector("test".to_owned()))?;
         Ok(site)
+    }
+
+    /// One more host of this site, with a certificate and a folder of its own.
+    ///
+    /// # Errors
+    /// When they can't be made.
+    pub fn add_host(&self) -> anyhow::Result<Host> {
+        let id = HostId(Uuid::new_v4());
+        let folder = self.path(&id.to_string());
+        self.certify(&folder, &Role::Agent(id))?;
+        Ok(Host { id, folder })
+    }
+
+    fn certify(&self, folder: &Path, role: &Role) -> anyhow::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let issued = self.authority.issue(role, Validity::days(LEAF_DAYS))?;
+        Ok(issued.write(&IdentityFiles::within(folder))?)
     }
 
     /// A path in the site's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
-    }
-
-    /// The site's folder.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// The file to which the agent accounts for its ticks.
-    pub fn account_path(&self) -> PathBuf {
-        self.path("account")
     }
 
     /// Starts the collector.
@@ -110,32 +114,17 @@ impl Site {
             "listen = \"{}\"\nadmin = \"{}\"\n{}[database]\nurl = \"{}\"\n",
             self.collector_address,
             self.collector_admin,
-            self.identity("collector"),
+            identity(&self.path("collector")),
             self.database_url
         );
-        self.start("vmscope-collector", &text)
+        start("vmscope-collector", &self.path("collector"), &text)
     }
 
-    /// Starts the web service.
+    /// Starts the agent of `host`.
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn start_web(&self) -> anyhow::Result<Daemon> {
-        let text = format!(
-            "listen = \"{}\"\nadmin = \"127.0.0.1:0\"\ncollectors = [\"{}\"]\n{}[database]\nurl = \"{}\"\n",
-            self.web_address,
-            self.collector_address,
-            self.identity("web"),
-            self.database_url
-        );
-        self.start("vmscope-web", &text)
-    }
-
-    /// Starts the agent.
-    ///
-    /// # Errors
-    /// When it can't be started.
-    pub fn start_agent(&self, options: &AgentOptions) -> anyhow::Result<Daemon> {
+    pub fn start_agent(&self, host: &Host, options: &AgentOptions) -> anyhow::Result<Daemon> {
         let collectors: Vec<String> = options.collectors.iter().map(|a| format!("\"{a}\"")).collect();
         let text = format!(
             "collectors = [{collectors}]\ndata_dir = \"{data}\"\n{identity}\
@@ -143,43 +132,26 @@ impl Site {
              [sampler]\nhost_interval_ms = {interval}\ncheap_interval_ms = {interval}\ndear_interval_ms = {dear}\n\
              dear_deadline_ms = {deadline}\nlibvirt_socket = \"{socket}\"\n",
             collectors = collectors.join(", "),
-            data = self.path("agent-data").display(),
-            identity = self.identity("agent"),
-            account = self.account_path().display(),
+            data = host.folder.join("data").display(),
+            identity = identity(&host.folder),
+            account = host.account_path().display(),
             interval = options.interval_ms,
             dear = options.dear_interval_ms,
             deadline = options.dear_deadline_ms,
             socket = options.libvirt_socket.display(),
         );
-        self.start("vmscope-agent", &text)
+        start("vmscope-agent", &host.folder, &text)
     }
 
-    /// Certificate files for `name`: `collector`, `agent` or `web`.
-    pub fn identity_files(&self, name: &str) -> IdentityFiles {
-        IdentityFiles::within(&self.path(name))
-    }
-
-    /// A certificate of this site for one more host.
+    /// A certificate of this site for a host that only the test plays.
     ///
     /// # Errors
     /// When it can't be made.
     pub fn agent_identity(&self, host: HostId) -> anyhow::Result<Identity> {
-        let authority = Authority::open(&self.path("ca"))?;
-        Ok(authority.issue(&Role::Agent(host), Validity::days(LEAF_DAYS))?.identity()?)
-    }
-
-    /// The `[identity]` section for the certificate in folder `name`.
-    fn identity(&self, name: &str) -> String {
-        let IdentityFiles { ca, certificate, key } = self.identity_files(name);
-        let (ca, certificate, key) = (ca.display(), certificate.display(), key.display());
-        format!("[identity]\nca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
-    }
-
-    fn start(&self, program: &str, configuration: &str) -> anyhow::Result<Daemon> {
-        let path = self.path(&format!("{program}.toml"));
-        std::fs::write(&path, configuration).context("write a configuration")?;
-        let path = path.display().to_string();
-        Daemon::start(program, &["run", "--config", &path], &self.path(&format!("{program}.log")))
+        Ok(self
+            .authority
+            .issue(&Role::Agent(host), Validity::days(LEAF_DAYS))?
+            .identity()?)
     }
 
     /// A connection of the test's own.
@@ -189,6 +161,31 @@ impl Site {
     pub async fn connect(&self) -> anyhow::Result<Client> {
         connect(&self.database_url).await
     }
+}
+
+impl Host {
+    /// The file to which its agent accounts for its ticks.
+    pub fn account_path(&self) -> PathBuf {
+        self.folder.join("account")
+    }
+}
+
+/// The `[identity]` section for the certificate in `folder`.
+fn identity(folder: &Path) -> String {
+    let IdentityFiles { ca, certificate, key } = IdentityFiles::within(folder);
+    let (ca, certificate, key) = (ca.display(), certificate.display(), key.display());
+    format!("[identity]\nca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
+}
+
+fn start(program: &str, folder: &Path, configuration: &str) -> anyhow::Result<Daemon> {
+    let path = folder.join(format!("{program}.toml"));
+    std::fs::write(&path, configuration).context("write a configuration")?;
+    let path = path.display().to_string();
+    Daemon::start(
+        program,
+        &["run", "--config", &path],
+        &folder.join(format!("{program}.log")),
+    )
 }
 
 /// A plain connection, driven by a task until the client is dropped.
@@ -219,7 +216,10 @@ where
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let reason = last.map_or_else(|| "the condition is false".to_owned(), |error| format!("{error:#}"));
+    let reason = last.map_or_else(
+        || "the condition is false".to_owned(),
+        |error| format!("{error:#}"),
+    );
     anyhow::bail!("{what}: not within {} s: {reason}", limit.as_secs())
 }
 

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [rounds, seed] = arguments.as_slice() else { anyhow::bail!("usage: faults ROUNDS SEED") };
+    let [rounds, seed] = arguments.as_slice() else {
+        anyhow::bail!("usage: faults ROUNDS SEED")
+    };
     let rounds = rounds.parse().context("ROUNDS is a number")?;
     let seed = seed.parse().context("SEED is a number")?;
     let outcome = vmscope_harness::faults::run(rounds, seed).await?;
@@ -15,5 +17,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     {
         println!("{report}");
     }
-    Ok(if outcome.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if outcome.holds() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

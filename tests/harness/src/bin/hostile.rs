@@ -9,7 +9,9 @@ use vmscope_store::testing::Database;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [seconds, seed] = arguments.as_slice() else { anyhow::bail!("usage: hostile SECONDS SEED") };
+    let [seconds, seed] = arguments.as_slice() else {
+        anyhow::bail!("usage: hostile SECONDS SEED")
+    };
     let length = Duration::from_secs(seconds.parse().context("SECONDS is a number")?);
     let database = Database::create(Flavor::Postgres).await?;
     let outcome = hostile::prove(database.url(), length, seed.parse().context("SEED is a number")?).await?;
