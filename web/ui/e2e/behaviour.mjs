@@ -1,4 +1,7 @@
-/** What the dashboard does over time. */
+/**
+ * What the dashboard does over time. That it says so when the server has no collector is not among it: here both are one
+ * process and end together.
+ */
 
 const LIVE_CHART = '[data-chart=vm_cpu], [data-chart=host_cpu]'
 
@@ -44,6 +47,21 @@ export async function comesBack(page, url) {
   cut = false
   await page.waitForSelector('[data-testid=connection][data-state=open]', { timeout: 20_000 })
   await grows(page, 6000)
+}
+
+/** The states on the overview add up to all VMs, and each leads to a list of just those. */
+export async function countsAndLists(page, url) {
+  await page.goto(url)
+  await page.waitForSelector('[data-testid=vms-total]')
+  const total = Number(await page.innerText('[data-testid=vms-total]'))
+  if (total === 0) return
+  const links = page.locator('[data-state-link]')
+  const counts = await links.locator('strong').allInnerTexts()
+  const sum = counts.reduce((all, one) => all + Number(one), 0)
+  if (sum !== total) throw new Error(`the states add up to ${sum} of ${total} VMs`)
+  await links.first().click()
+  await page.waitForURL(/state=/)
+  await page.waitForFunction((count) => document.querySelectorAll('tr[data-vm]').length === count, Number(counts[0]))
 }
 
 /** Search and sort are in the address, and a reload keeps them. */

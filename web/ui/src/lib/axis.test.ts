@@ -9,6 +9,8 @@ describe('an axis', () => {
     [120, 'bytes/s', 160],
     [2 ** 30, 'bytes', 1.25 * 2 ** 30],
     [37, 'percent', 50],
+    [98, 'percent', 100],
+    [104, 'percent', 120],
     [0.7, 'ms', 0.8],
   ] as const)('for values up to %d %s reaches %d', (greatest, unit, top) => {
     expect(axisTop(greatest, unit)).toBeCloseTo(top, 9)

@@ -22,7 +22,12 @@ export const BINARY_STEPS = Array.from({ length: 60 }, (_, power) => 2 ** power)
 export function axisTop(greatest: number | null, unit: Unit): number {
   const wanted = (greatest ?? 0) * HEAD_ROOM
   if (!(wanted > LEAST[unit])) return LEAST[unit]
-  const [base, nice] = unit.startsWith('bytes') ? [2, NICE_BINARY] : [10, NICE_DECIMAL]
+  const top = unit.startsWith('bytes') ? niceAbove(wanted, NICE_BINARY, 2) : niceAbove(wanted, NICE_DECIMAL, 10)
+  // All of something is no more than 100 %: only what exceeds that needs room above.
+  return unit === 'percent' && wanted <= 100 * HEAD_ROOM ? Math.min(100, top) : top
+}
+
+function niceAbove(wanted: number, nice: number[], base: number): number {
   const power = base ** Math.floor(Math.log(wanted) / Math.log(base))
   // A logarithm may round down past a power that the value reaches: the first number of the next power is enough then.
   return (nice.find((one) => one * power >= wanted) ?? base) * power

@@ -118,6 +118,16 @@ function bands(style: Style): uPlot.Band[] {
   }))
 }
 
+/** The greatest value of the lines shown, also of samples that are still beyond the right edge: the axis must not jump. */
+function greatest(plot: uPlot): number | null {
+  let most: number | null = null
+  plot.series.forEach((one, index) => {
+    if (index === 0 || !one.show) return
+    for (const point of plot.data[index] ?? []) if (point != null && (most === null || point > most)) most = point
+  })
+  return most
+}
+
 /** A gap of the whole chart is shaded; one of some lines is only marked at the bottom: the others were measured. */
 function shade(plot: uPlot, gaps: ChartGap[]): void {
   const { ctx, bbox } = plot
@@ -155,7 +165,7 @@ export function chartOptions(style: Style, scene: () => Scene, hooks: Hooks, wid
     },
     scales: {
       x: { time: true, range: () => [scene().from_ms, scene().to_ms] },
-      y: { range: (_plot, _min, max) => [0, axisTop(max, style.unit)] },
+      y: { range: (plot) => [0, axisTop(greatest(plot), style.unit)] },
     },
     axes: axes(style),
     series: series(style, scene),
