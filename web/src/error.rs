@@ -164,7 +164,7 @@ impl From<vmscope_store::Error> for ApiError {
         if unprepared {
             tracing::warn!(
                 error = chain,
-                "database schema is not up to date yet, start the collector"
+                "database lacks tables of this version, which a collector makes"
             );
             Self::DatabaseUnavailable
         } else if transient {

@@ -3,14 +3,14 @@ import { axisTop } from './axis'
 
 describe('an axis', () => {
   it.each([
-    [0.4, 'per-second', 0.5],
-    [1, 'per-second', 1.2],
-    [9.5, 'per-second', 12],
-    [120, 'bytes/s', 160],
-    [2 ** 30, 'bytes', 1.25 * 2 ** 30],
-    [37, 'percent', 50],
+    [0.4, 'per-second', 0.6],
+    [1, 'per-second', 1.5],
+    [9.5, 'per-second', 15],
+    [120, 'bytes/s', 192],
+    [2 ** 30, 'bytes', 1.5 * 2 ** 30],
+    [37, 'percent', 60],
     [98, 'percent', 100],
-    [104, 'percent', 120],
+    [104, 'percent', 150],
     [0.7, 'ms', 0.8],
   ] as const)('for values up to %d %s reaches %d', (greatest, unit, top) => {
     expect(axisTop(greatest, unit)).toBeCloseTo(top, 9)

@@ -3,8 +3,9 @@ import type { Unit } from './format'
 
 /** Free space above the greatest value. */
 const HEAD_ROOM = 1.1
-const NICE_DECIMAL = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]
-const NICE_BINARY = [1, 1.25, 1.5, 1.75, 2]
+/** Only tops at which a tick stands: three or four of the steps that uPlot chooses for a chart of our height. */
+const NICE_DECIMAL = [1, 1.5, 2, 3, 4, 6, 8, 10]
+const NICE_BINARY = [1, 1.5, 2]
 /** The axis reaches at least this far: below it there is only noise, and an idle thing should look idle. */
 const LEAST: Record<Unit, number> = {
   bytes: 1024,

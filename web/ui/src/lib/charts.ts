@@ -225,8 +225,10 @@ export function metricsOf(kind: 'vm' | 'host'): string[] {
   return [...new Set([...named, ...ALSO[kind]])]
 }
 
-/** Share of a host's cores that is at work, in percent, from one row of its table. */
+/** Share of a host's cores that is at work, in percent. The kernel counts in ticks: more than all of it is their rounding. */
 export function hostBusy(table: Table): Column {
   const parts = ['cpu_user_ns', 'cpu_nice_ns', 'cpu_system_ns', 'cpu_irq_ns', 'cpu_steal_ns']
-  return hostShare('used', 1, parts).values(table)
+  return hostShare('used', 1, parts)
+    .values(table)
+    .map((busy) => (busy === null ? null : Math.min(100, busy)))
 }
