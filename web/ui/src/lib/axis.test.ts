@@ -10,7 +10,8 @@ describe('an axis', () => {
     [2 ** 30, 'bytes', 1.5 * 2 ** 30],
     [37, 'percent', 60],
     [98, 'percent', 100],
-    [104, 'percent', 150],
+    [101, 'percent', 100],
+    [130, 'percent', 150],
     [0.7, 'ms', 0.8],
   ] as const)('for values up to %d %s reaches %d', (greatest, unit, top) => {
     expect(axisTop(greatest, unit)).toBeCloseTo(top, 9)

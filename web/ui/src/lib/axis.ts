@@ -3,6 +3,8 @@ import type { Unit } from './format'
 
 /** Free space above the greatest value. */
 const HEAD_ROOM = 1.1
+/** Shares up to this, in percent, are all of something: samplers and kernels round. */
+const ALL_OF_IT = 105
 /** Only tops at which a tick stands: three or four of the steps that uPlot chooses for a chart of our height. */
 const NICE_DECIMAL = [1, 1.5, 2, 3, 4, 6, 8, 10]
 const NICE_BINARY = [1, 1.5, 2]
@@ -24,8 +26,7 @@ export function axisTop(greatest: number | null, unit: Unit): number {
   const wanted = (greatest ?? 0) * HEAD_ROOM
   if (!(wanted > LEAST[unit])) return LEAST[unit]
   const top = unit.startsWith('bytes') ? niceAbove(wanted, NICE_BINARY, 2) : niceAbove(wanted, NICE_DECIMAL, 10)
-  // All of something is no more than 100 %: only what exceeds that needs room above.
-  return unit === 'percent' && wanted <= 100 * HEAD_ROOM ? Math.min(100, top) : top
+  return unit === 'percent' && (greatest ?? 0) <= ALL_OF_IT ? Math.min(100, top) : top
 }
 
 function niceAbove(wanted: number, nice: number[], base: number): number {

@@ -92,7 +92,8 @@ function series(style: Style, scene: () => Scene): uPlot.Series[] {
     return {
       label: line.label,
       stroke,
-      width: 1.5,
+      // An edge of a layer that is zero would colour the top of the stack.
+      width: style.stacked ? 0 : 1.5,
       dash: line.dashed ? [5, 4] : undefined,
       fill: style.stacked ? `${stroke}a6` : line.filled ? `${stroke}24` : undefined,
       points: {
