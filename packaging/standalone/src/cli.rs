@@ -61,7 +61,10 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Some(_) => None,
         None => Some(start_database(&data_dir).await?),
     };
-    let url = options.database_url.clone().or_else(|| server.as_ref().map(|server| server.url.clone()));
+    let url = options
+        .database_url
+        .clone()
+        .or_else(|| server.as_ref().map(|server| server.url.clone()));
     let ended = serve(&options, &data_dir, url.context("a database")?).await;
     // After the last commit, and also when a part did not start.
     if let Some(server) = server {
@@ -75,7 +78,8 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
     std::fs::create_dir_all(data_dir).with_context(|| format!("make {}", data_dir.display()))?;
     let path = data_dir.join("lock");
     let file = File::create(&path).with_context(|| format!("open {}", path.display()))?;
-    file.try_lock().with_context(|| format!("another vmscope works in {}", data_dir.display()))?;
+    file.try_lock()
+        .with_context(|| format!("another vmscope works in {}", data_dir.display()))?;
     Ok(file)
 }
 

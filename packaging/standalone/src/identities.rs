@@ -37,7 +37,10 @@ impl Identities {
             let issued = authority.issue(role, Validity::days(LEAF_DAYS))?;
             let files = IdentityFiles::within(&folder);
             issued.write(&files)?;
-            Ok(Issued { identity: issued.identity()?, files })
+            Ok(Issued {
+                identity: issued.identity()?,
+                files,
+            })
         };
         Ok(Self {
             collector: issue("collector", &Role::Collector("local".to_owned()))?,
@@ -51,7 +54,10 @@ impl Identities {
 fn host_id(data_dir: &Path) -> anyhow::Result<HostId> {
     let path = data_dir.join("host-id");
     if let Ok(text) = std::fs::read_to_string(&path) {
-        return text.trim().parse().with_context(|| format!("{} holds no UUID", path.display()));
+        return text
+            .trim()
+            .parse()
+            .with_context(|| format!("{} holds no UUID", path.display()));
     }
     let host = HostId(Uuid::new_v4());
     std::fs::write(&path, format!("{host}\n")).with_context(|| format!("write {}", path.display()))?;

@@ -26,9 +26,15 @@ pub(crate) async fn start(
         options.listen
     );
     let identities = Identities::prepare(data_dir)?;
-    let collector = start_collector(&identities, &database_url, lifecycle).await.context("collector")?;
-    let web = start_web(options, &identities, database_url, collector, lifecycle).await.context("web service")?;
-    start_agent(options, data_dir, &identities, collector, lifecycle).await.context("agent")?;
+    let collector = start_collector(&identities, &database_url, lifecycle)
+        .await
+        .context("collector")?;
+    let web = start_web(options, &identities, database_url, collector, lifecycle)
+        .await
+        .context("web service")?;
+    start_agent(options, data_dir, &identities, collector, lifecycle)
+        .await
+        .context("agent")?;
     Ok(web)
 }
 
@@ -60,7 +66,9 @@ async fn start_web(
         admin: INSIDE,
         collectors: vec![collector.to_string()],
         identity: identities.web.files.clone(),
-        database: vmscope_web::config::Database { url: Secret::new(database_url) },
+        database: vmscope_web::config::Database {
+            url: Secret::new(database_url),
+        },
         telemetry: telemetry::Config::default(),
     };
     let web = vmscope_web::start(&config, &identities.web.identity, lifecycle).await?;

@@ -11,7 +11,7 @@ use vmscope_store::Flavor;
 use vmscope_store::testing::Database;
 
 /// How long the agent is watched, once it has settled.
-const WATCH: Duration = Duration::from_secs(60);
+const WATCH: Duration = Duration::from_mins(1);
 /// What it may hold in memory.
 const RSS_BAR_MIB: f64 = 25.0;
 

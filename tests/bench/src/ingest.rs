@@ -18,9 +18,9 @@ use vmscope_store::testing::Database;
 
 const HOSTS: usize = 20;
 const VMS: usize = 15;
-const TICKS: usize = 1_000;
+const TICKS: u32 = 1_000;
 /// 20 hosts x 15 VMs x 1,000 ticks.
-const ROWS: usize = HOSTS * VMS * TICKS;
+const ROWS: u32 = 300_000;
 /// Ticks in one frame: what an agent sends when it has a backlog.
 const TICKS_PER_FRAME: usize = 50;
 /// How often both ways are measured, in turn.
@@ -67,19 +67,22 @@ async fn measure_on(flavor: Flavor, name: &str) -> anyhow::Result<Vec<Figure>> {
         client.batch_execute("TRUNCATE vm_sample").await?;
         let backlogs = backlogs()?;
         ingest_s.push(send_all(&site, backlogs).await?.as_secs_f64());
-        ensure!(count(&client).await? == ROWS as i64, "not every row arrived");
+        ensure!(count(&client).await? == i64::from(ROWS), "not every row arrived");
         let file = site.path("rows.bin");
         copy_out(&site.database_url, &file)?;
         client.batch_execute("TRUNCATE vm_sample").await?;
         copy_s.push(copy_in(&site.database_url, &file)?.as_secs_f64());
-        ensure!(count(&client).await? == ROWS as i64, "not every row was copied");
+        ensure!(
+            count(&client).await? == i64::from(ROWS),
+            "not every row was copied"
+        );
     }
     let ratios: Vec<f64> = copy_s
         .iter()
         .zip(&ingest_s)
         .map(|(copy, ingest)| copy / ingest)
         .collect();
-    let rate = |seconds: &[f64]| ROWS as f64 / median(seconds);
+    let rate = |seconds: &[f64]| f64::from(ROWS) / median(seconds);
     Ok(vec![
         Figure::new(
             format!("ingest.{name}.rows_per_s"),
@@ -118,7 +121,7 @@ fn backlogs() -> anyhow::Result<Vec<Backlog>> {
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)?
             .as_micros(),
-    )? - TICKS as i64 * 1_000_000;
+    )? - i64::from(TICKS) * 1_000_000;
     (0..HOSTS as u64)
         .map(|number| backlog(number, start_us))
         .collect()
@@ -129,7 +132,7 @@ fn backlog(number: u64, start_us: i64) -> anyhow::Result<Backlog> {
     let mut encoder = FrameEncoder::new(host);
     let records: Vec<(Position, Record)> = (1..)
         .map(|sequence| Position { epoch: 1, sequence })
-        .zip(series::records(number, VMS, TICKS, start_us))
+        .zip(series::records(number, VMS, TICKS as usize, start_us))
         .collect();
     let frames = records
         .chunks(TICKS_PER_FRAME)
@@ -140,7 +143,7 @@ fn backlog(number: u64, start_us: i64) -> anyhow::Result<Backlog> {
         frames,
         last: Position {
             epoch: 1,
-            sequence: TICKS as u64,
+            sequence: u64::from(TICKS),
         },
     })
 }

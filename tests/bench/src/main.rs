@@ -3,6 +3,8 @@
 //! Groups: `ingest` (frames to committed rows against `psql \copy` of the same rows), `wire` (bytes a value on recorded
 //! series of real guests), `agent` (CPU and memory of the agent on the guests that run). A figure without a bar prints `-`.
 
+#![expect(clippy::cast_precision_loss, reason = "figures have a handful of digits")]
+
 mod agent;
 mod figure;
 mod ingest;

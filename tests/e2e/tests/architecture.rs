@@ -1,5 +1,7 @@
 //! The house rules that a machine can check: who may import whom, where a crate may be used, licences, dead dependencies.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -114,19 +114,23 @@ impl Drop for Daemon {
 pub fn binary(program: &str) -> anyhow::Result<PathBuf> {
     let folder = match std::env::var_os("VMSCOPE_BIN_DIR") {
         Some(folder) => PathBuf::from(folder),
-        None => {
-            let own = std::env::current_exe().context("find the running program")?;
-            let folder = own.parent().context("a folder")?;
-            if folder.ends_with("deps") {
-                folder.parent().context("a folder")?.to_owned()
-            } else {
-                folder.to_owned()
-            }
-        }
+        None => own_folder()?,
     };
     let path = folder.join(program);
     if !path.exists() {
         bail!("{} is not built; run: cargo build --workspace", path.display());
     }
     Ok(path)
+}
+
+/// Where the running program is; for a test that is one folder above its own.
+fn own_folder() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("find the running program")?;
+    let folder = own.parent().context("a folder")?;
+    let above = if folder.ends_with("deps") {
+        folder.parent()
+    } else {
+        Some(folder)
+    };
+    Ok(above.context("a folder")?.to_owned())
 }

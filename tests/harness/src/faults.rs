@@ -1,7 +1,7 @@
 //! Breaks a running pipeline at random moments and then counts every sample.
 //!
 //! Four agents sample this host every 100 ms, each into its buffer and for a host of its own, through a relay that can be cut, to a collector over a
-//! PostgreSQL that can be restarted. Each round does one thing: kills an agent, kills the collector, restarts the
+//! PostgreSQL that can be restarted. Each round does one thing: kills an agent, kills the collector (at any moment, or while it commits), restarts the
 //! database, or partitions the network. The seed decides what and when; the sequence of a failing seed can be repeated.
 
 use crate::account::{Account, Verdict};
@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 use vmscope::postgres::Server;
 use vmscope_model::HostId;
@@ -27,6 +27,8 @@ const DEAR_INTERVAL_MS: u64 = 300;
 /// How long everything may take to arrive once nothing is broken any more.
 const DRAIN_LIMIT: Duration = Duration::from_secs(90);
 
+/// How long to wait for a commit: agents may be cut off from the collector at that moment.
+const MEET_LIMIT: Duration = Duration::from_secs(1);
 /// How many single samples a report names.
 const REPORTED_FAULTS: usize = 20;
 
@@ -35,14 +37,16 @@ const REPORTED_FAULTS: usize = 20;
 enum Fault {
     KillAgent,
     KillCollector,
+    KillCollectorInCommit,
     RestartDatabase,
     Partition,
 }
 
 /// Each as likely as the next.
-const FAULTS: [Fault; 4] = [
+const FAULTS: [Fault; 5] = [
     Fault::KillAgent,
     Fault::KillCollector,
+    Fault::KillCollectorInCommit,
     Fault::RestartDatabase,
     Fault::Partition,
 ];
@@ -179,7 +183,10 @@ impl Pipeline {
                 self.pause(0..300).await;
                 self.start_agent(number)?;
             }
-            Fault::KillCollector => {
+            Fault::KillCollector | Fault::KillCollectorInCommit => {
+                if fault == Fault::KillCollectorInCommit {
+                    self.meet_commit().await?;
+                }
                 self.collector.take().context("the collector runs")?.kill()?;
                 self.pause(0..1_500).await;
                 self.collector = Some(self.site.start_collector()?);
@@ -198,6 +205,16 @@ impl Pipeline {
             }
         }
         Ok(fault)
+    }
+
+    /// Returns while a commit of the collector is under way: a kill then falls before or after its end.
+    async fn meet_commit(&self) -> anyhow::Result<()> {
+        let text =
+            "SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'active' AND query ILIKE 'commit%'";
+        let database = self.site.connect().await?;
+        let asked = Instant::now();
+        while !database.query_one(text, &[]).await?.get::<_, bool>(0) && asked.elapsed() < MEET_LIMIT {}
+        Ok(())
     }
 
     /// A daemon that ends by itself is no fault that this test has made.

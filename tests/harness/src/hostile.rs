@@ -167,8 +167,8 @@ impl Attacker {
         let issue =
             |authority: &Authority, role: Role, validity| anyhow::Ok(authority.issue(&role, validity)?);
         let past = Validity {
-            not_before: std::time::UNIX_EPOCH + Duration::from_secs(946_684_800),
-            not_after: std::time::UNIX_EPOCH + Duration::from_secs(978_307_200),
+            not_before: std::time::UNIX_EPOCH,
+            not_after: std::time::UNIX_EPOCH + Duration::from_hours(24),
         };
         let agent = issue(own, Role::Agent(host), Validity::days(LEAF_DAYS))?;
         let mut stranger = issue(&other, Role::Agent(host), Validity::days(LEAF_DAYS))?;

@@ -40,10 +40,17 @@ impl Cluster {
         let data = root.join("data");
         let installation = Installation::choose(&data, &Installation::all())?;
         let user = server_user()?;
-        let cluster =
-            Self { installation, data, sockets: root.join("run"), log: root.join("postgres.log"), user };
+        let cluster = Self {
+            installation,
+            data,
+            sockets: root.join("run"),
+            log: root.join("postgres.log"),
+            user,
+        };
         if cluster.sockets.as_os_str().len() > MAX_SOCKET_DIRECTORY {
-            return Err(Error::SocketPath { path: cluster.sockets });
+            return Err(Error::SocketPath {
+                path: cluster.sockets,
+            });
         }
         for folder in [root, &cluster.data, &cluster.sockets] {
             cluster.make_folder(folder)?;
@@ -61,20 +68,35 @@ impl Cluster {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "INT"]);
         if let Some(user) = &self.user {
-            command.args(["--reuid", &user.uid.to_string(), "--regid", &user.gid.to_string(), "--clear-groups"]);
+            command.args([
+                "--reuid",
+                &user.uid.to_string(),
+                "--regid",
+                &user.gid.to_string(),
+                "--clear-groups",
+            ]);
         }
         command.arg("--").arg(self.installation.programs.join(program));
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8").current_dir("/");
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir("/");
         command.stdin(Stdio::null());
         command
     }
 
     fn make_folder(&self, path: &Path) -> Result<(), Error> {
         let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(path).map_err(file_error("create", path))?;
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(file_error("create", path))?;
         if let Some(user) = &self.user {
             let (owner, group) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-            chown(path, Some(owner), Some(group)).map_err(|e| file_error("change the owner of", path)(e.into()))?;
+            chown(path, Some(owner), Some(group))
+                .map_err(|e| file_error("change the owner of", path)(e.into()))?;
         }
         Ok(())
     }
@@ -83,25 +105,44 @@ impl Cluster {
     fn check_reachable(&self) -> Result<(), Error> {
         let Some(user) = &self.user else { return Ok(()) };
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", &user.uid.to_string(), "--regid", &user.gid.to_string(), "--clear-groups", "--"]);
+        command.args([
+            "--reuid",
+            &user.uid.to_string(),
+            "--regid",
+            &user.gid.to_string(),
+            "--clear-groups",
+            "--",
+        ]);
         let status = command.args(["test", "-x"]).arg(&self.data).status();
         match status.map_err(file_error("run setpriv on", &self.data))? {
             status if status.success() => Ok(()),
-            _ => Err(Error::Unreachable { user: user.name.clone(), path: self.data.clone() }),
+            _ => Err(Error::Unreachable {
+                user: user.name.clone(),
+                path: self.data.clone(),
+            }),
         }
     }
 
     fn initialise(&self) -> Result<(), Error> {
         tracing::info!(path = %self.data.display(), version = self.installation.version, "making a database cluster");
         let mut command = self.command("initdb");
-        command.args(["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username", SUPERUSER]);
+        command.args([
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--username",
+            SUPERUSER,
+        ]);
         run(command.arg("--pgdata").arg(&self.data), "initdb")
     }
 
     /// Makes the database in a running server, unless it is there.
     pub(super) fn make_database(&self) -> Result<(), Error> {
         let mut command = self.command("createdb");
-        command.arg("--host").arg(&self.sockets).args(["--username", SUPERUSER, DATABASE]);
+        command
+            .arg("--host")
+            .arg(&self.sockets)
+            .args(["--username", SUPERUSER, DATABASE]);
         match run(&mut command, "createdb") {
             Err(Error::Program { output, .. }) if output.contains("already exists") => Ok(()),
             done => done,
@@ -110,7 +151,11 @@ impl Cluster {
 
     /// Written anew at every start: a changed default reaches an old cluster; people's own settings go into `local.conf`.
     fn configure(&self) -> Result<(), Error> {
-        let preload = if self.installation.timescale { "timescaledb" } else { "" };
+        let preload = if self.installation.timescale {
+            "timescaledb"
+        } else {
+            ""
+        };
         let text = format!(
             "# Written by vmscope at every start. Own settings belong into local.conf beside this file.\n\
              listen_addresses = ''\n\
@@ -126,7 +171,11 @@ impl Cluster {
              timezone = 'UTC'\n\
              include_if_exists = 'local.conf'\n",
             sockets = self.sockets.display().to_string().replace('\'', "''"),
-            telemetry = if self.installation.timescale { "timescaledb.telemetry_level = off\n" } else { "" },
+            telemetry = if self.installation.timescale {
+                "timescaledb.telemetry_level = off\n"
+            } else {
+                ""
+            },
         );
         let path = self.data.join("postgresql.conf");
         std::fs::write(&path, text).map_err(file_error("write", &path))
@@ -134,7 +183,11 @@ impl Cluster {
 
     /// The server's log, opened for appending.
     pub(super) fn open_log(&self) -> Result<std::fs::File, Error> {
-        OpenOptions::new().create(true).append(true).open(&self.log).map_err(file_error("open", &self.log))
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .map_err(file_error("open", &self.log))
     }
 }
 
@@ -144,8 +197,16 @@ fn run(command: &mut Command, program: &str) -> Result<(), Error> {
     if output.status.success() {
         return Ok(());
     }
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    Err(Error::Program { program: program.to_owned(), status: output.status, output: text.trim().to_owned() })
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Err(Error::Program {
+        program: program.to_owned(),
+        status: output.status,
+        output: text.trim().to_owned(),
+    })
 }
 
 /// `None` unless vmscope is root.
@@ -156,12 +217,21 @@ fn server_user() -> Result<Option<User>, Error> {
     }
     let path = Path::new("/etc/passwd");
     let passwd = std::fs::read_to_string(path).map_err(file_error("read", path))?;
-    Ok(UNPRIVILEGED_USERS.iter().find_map(|name| find_user(&passwd, name)))
+    Ok(UNPRIVILEGED_USERS
+        .iter()
+        .find_map(|name| find_user(&passwd, name)))
 }
 
 fn find_user(passwd: &str, name: &str) -> Option<User> {
-    let fields: Vec<&str> = passwd.lines().map(|line| line.split(':').collect()).find(|f: &Vec<&str>| f[0] == name)?;
-    Some(User { name: name.to_owned(), uid: fields.get(2)?.parse().ok()?, gid: fields.get(3)?.parse().ok()? })
+    let fields: Vec<&str> = passwd
+        .lines()
+        .map(|line| line.split(':').collect())
+        .find(|f: &Vec<&str>| f[0] == name)?;
+    Some(User {
+        name: name.to_owned(),
+        uid: fields.get(2)?.parse().ok()?,
+        gid: fields.get(3)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]

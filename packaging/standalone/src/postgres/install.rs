@@ -41,35 +41,56 @@ impl Installation {
     /// [`Error::NotInstalled`] and [`Error::VersionGone`].
     pub fn choose(cluster: &Path, installed: &[Self]) -> Result<Self, Error> {
         let Some(wanted) = cluster_version(cluster) else {
-            let best = installed.iter().max_by_key(|candidate| (candidate.timescale, candidate.version));
-            return best.cloned().ok_or(Error::NotInstalled { oldest: OLDEST_VERSION });
+            let best = installed
+                .iter()
+                .max_by_key(|candidate| (candidate.timescale, candidate.version));
+            return best.cloned().ok_or(Error::NotInstalled {
+                oldest: OLDEST_VERSION,
+            });
         };
         let same = installed.iter().find(|candidate| candidate.version == wanted);
         same.cloned().ok_or_else(|| Error::VersionGone {
             path: cluster.to_owned(),
             wanted,
-            found: installed.iter().map(|one| one.version.to_string()).collect::<Vec<_>>().join(", "),
+            found: installed
+                .iter()
+                .map(|one| one.version.to_string())
+                .collect::<Vec<_>>()
+                .join(", "),
         })
     }
 
     fn at(programs: PathBuf) -> Option<Self> {
-        let output = Command::new(programs.join("postgres")).arg("--version").output().ok()?;
+        let output = Command::new(programs.join("postgres"))
+            .arg("--version")
+            .output()
+            .ok()?;
         let version = major_version(&String::from_utf8_lossy(&output.stdout))?;
         let usable = version >= OLDEST_VERSION && programs.join("initdb").exists();
-        usable.then(|| Self { version, timescale: has_timescale(&programs, version), programs })
+        usable.then(|| Self {
+            version,
+            timescale: has_timescale(&programs, version),
+            programs,
+        })
     }
 }
 
 /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` -> 15.
 fn major_version(text: &str) -> Option<u32> {
-    let number = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let number = text
+        .split_whitespace()
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 fn has_timescale(programs: &Path, version: u32) -> bool {
     let own = programs.join("pg_config");
-    let shared = pg_config(&own, "--sharedir").unwrap_or_else(|| format!("/usr/share/postgresql/{version}").into());
-    shared.join("extension").join(format!("{TIMESCALE}.control")).exists()
+    let shared =
+        pg_config(&own, "--sharedir").unwrap_or_else(|| format!("/usr/share/postgresql/{version}").into());
+    shared
+        .join("extension")
+        .join(format!("{TIMESCALE}.control"))
+        .exists()
 }
 
 fn pg_config(program: &Path, question: &str) -> Option<PathBuf> {
@@ -79,7 +100,11 @@ fn pg_config(program: &Path, question: &str) -> Option<PathBuf> {
 }
 
 fn cluster_version(cluster: &Path) -> Option<u32> {
-    std::fs::read_to_string(cluster.join("PG_VERSION")).ok()?.trim().parse().ok()
+    std::fs::read_to_string(cluster.join("PG_VERSION"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -88,14 +113,21 @@ mod tests {
 
     #[test]
     fn reads_the_major_version_of_debian_and_plain_builds() {
-        assert_eq!(major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
+        assert_eq!(
+            major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"),
+            Some(15)
+        );
         assert_eq!(major_version("postgres (PostgreSQL) 17beta1"), Some(17));
         assert_eq!(major_version("no version here"), None);
     }
 
     #[test]
     fn prefers_timescaledb_to_a_newer_version_for_a_new_cluster() {
-        let one = |version, timescale| Installation { version, programs: "/p".into(), timescale };
+        let one = |version, timescale| Installation {
+            version,
+            programs: "/p".into(),
+            timescale,
+        };
         let chosen = Installation::choose(Path::new("/nowhere"), &[one(17, false), one(15, true)]).unwrap();
         assert_eq!(chosen.version, 15);
     }
@@ -104,8 +136,17 @@ mod tests {
     fn keeps_to_the_version_that_made_the_cluster() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("PG_VERSION"), "14\n").unwrap();
-        let one = |version| Installation { version, programs: "/p".into(), timescale: false };
-        assert_eq!(Installation::choose(folder.path(), &[one(15), one(14)]).unwrap().version, 14);
+        let one = |version| Installation {
+            version,
+            programs: "/p".into(),
+            timescale: false,
+        };
+        assert_eq!(
+            Installation::choose(folder.path(), &[one(15), one(14)])
+                .unwrap()
+                .version,
+            14
+        );
         let refused = Installation::choose(folder.path(), &[one(15)]).unwrap_err();
         assert!(refused.to_string().contains("made by PostgreSQL 14"), "{refused}");
     }

@@ -89,5 +89,9 @@ pub enum Error {
 
 fn file_error(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
-    move |source| Error::File { operation, path, source }
+    move |source| Error::File {
+        operation,
+        path,
+        source,
+    }
 }

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long a start may take: crash recovery of a large cluster included.
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_mins(2);
 /// How long a fast shutdown may take before the server is told to quit at once.
 const STOP_LIMIT: Duration = Duration::from_secs(25);
 /// Between two looks at a process.
@@ -40,18 +40,31 @@ impl Server {
     pub fn start(root: &Path) -> Result<Self, Error> {
         let cluster = Cluster::prepare(root)?;
         stop_leftover(&cluster)?;
-        let url = format!("postgresql:///{DATABASE}?host={}&user={SUPERUSER}", encoded(&cluster.sockets));
+        let url = format!(
+            "postgresql:///{DATABASE}?host={}&user={SUPERUSER}",
+            encoded(&cluster.sockets)
+        );
         let stopping = Arc::new((Mutex::new(false), Condvar::new()));
         let shared = Arc::clone(&stopping);
         let supervised = cluster.clone();
         let body = move || supervise(&supervised, &shared);
-        let thread = std::thread::Builder::new().name("postgres".to_owned()).spawn(body);
+        let thread = std::thread::Builder::new()
+            .name("postgres".to_owned())
+            .spawn(body);
         let thread = thread.map_err(file_error("start a thread for", root))?;
-        let server = Self { url, root: root.to_owned(), stopping, thread: Some(thread) };
+        let server = Self {
+            url,
+            root: root.to_owned(),
+            stopping,
+            thread: Some(thread),
+        };
         wait_until_ready(&cluster)?;
         cluster.make_database()?;
-        tracing::info!(version = cluster.installation.version, timescaledb = cluster.installation.timescale,
-            "private database is ready");
+        tracing::info!(
+            version = cluster.installation.version,
+            timescaledb = cluster.installation.timescale,
+            "private database is ready"
+        );
         Ok(server)
     }
 
@@ -81,7 +94,15 @@ impl Drop for Server {
 fn encoded(path: &Path) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     let text = path.display().to_string();
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    text.bytes()
+        .map(|b| {
+            if plain(b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
 }
 
 fn supervise(cluster: &Cluster, stopping: &(Mutex<bool>, Condvar)) {
@@ -89,7 +110,10 @@ fn supervise(cluster: &Cluster, stopping: &(Mutex<bool>, Condvar)) {
         match spawn(cluster) {
             Ok(child) => watch(child, stopping),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "private database does not start");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "private database does not start"
+                );
             }
         }
         is_stopping(stopping, RESTART_PAUSE);
@@ -100,8 +124,15 @@ fn spawn(cluster: &Cluster) -> Result<Child, Error> {
     let log = cluster.open_log()?;
     let mut command = cluster.command("postgres");
     // A group of its own: Ctrl-C in a terminal is for vmscope, which stops the server after its last commit.
-    command.arg("-D").arg(&cluster.data).stdout(Stdio::null()).stderr(log).process_group(0);
-    command.spawn().map_err(file_error("start the server on", &cluster.data))
+    command
+        .arg("-D")
+        .arg(&cluster.data)
+        .stdout(Stdio::null())
+        .stderr(log)
+        .process_group(0);
+    command
+        .spawn()
+        .map_err(file_error("start the server on", &cluster.data))
 }
 
 /// Until the server ends, by itself or because vmscope stops.
@@ -150,19 +181,28 @@ fn wait_until_ready(cluster: &Cluster) -> Result<(), Error> {
     let started = Instant::now();
     while started.elapsed() < START_LIMIT {
         let mut ask = cluster.command("pg_isready");
-        ask.args(["--quiet", "--timeout=2", "--host"]).arg(&cluster.sockets);
+        ask.args(["--quiet", "--timeout=2", "--host"])
+            .arg(&cluster.sockets);
         if ask.status().is_ok_and(|status| status.success()) {
             return Ok(());
         }
         std::thread::sleep(POLL);
     }
-    Err(Error::NotReady { waited_s: START_LIMIT.as_secs(), log: cluster.log.clone() })
+    Err(Error::NotReady {
+        waited_s: START_LIMIT.as_secs(),
+        log: cluster.log.clone(),
+    })
 }
 
 /// A server of an earlier run that was killed may still be shutting down, or hang: it owns the cluster's files.
 fn stop_leftover(cluster: &Cluster) -> Result<(), Error> {
-    let Some(pid) = leftover(cluster) else { return Ok(()) };
-    tracing::warn!(pid = pid.as_raw_nonzero().get(), "stopping the database of an earlier run");
+    let Some(pid) = leftover(cluster) else {
+        return Ok(());
+    };
+    tracing::warn!(
+        pid = pid.as_raw_nonzero().get(),
+        "stopping the database of an earlier run"
+    );
     let started = Instant::now();
     let mut wish = Signal::INT;
     while test_kill_process(pid).is_ok() {
@@ -173,7 +213,9 @@ fn stop_leftover(cluster: &Cluster) -> Result<(), Error> {
             wish = Signal::QUIT;
         }
         if started.elapsed() > 2 * STOP_LIMIT {
-            return Err(Error::Lingering { pid: pid.as_raw_nonzero().get() });
+            return Err(Error::Lingering {
+                pid: pid.as_raw_nonzero().get(),
+            });
         }
         std::thread::sleep(POLL);
     }
