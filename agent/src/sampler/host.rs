@@ -1,7 +1,7 @@
 //! The loop of the host's own metrics.
 
 use super::outlet::{Closed, Outlet};
-use super::schedule::{Due, Schedule, interval_us};
+use super::schedule::{Due, Schedule, interval_us, now_us};
 use super::{Config, REPEAT_FACTS};
 use crate::host::{HostSampler, facts};
 use std::convert::Infallible;
@@ -86,7 +86,9 @@ impl HostLoop {
             .facts_taken
             .is_none_or(|taken| taken.elapsed() >= REPEAT_FACTS);
         tokio::task::spawn_blocking(move || {
-            let record = sampler.sample(devices);
+            let read_us = now_us();
+            let mut record = sampler.sample(devices);
+            record.tick.time_us = read_us;
             (sampler, record, wants_facts.then(facts))
         })
     }

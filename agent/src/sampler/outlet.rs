@@ -25,17 +25,21 @@ impl Outlet {
         }
     }
 
-    /// Stamps and hands in a record, unless it says nothing. Waits while the buffer is behind; the ticks that pass
+    /// Stamps and hands in a record, unless it says nothing; one that knows when it was read keeps that time if no later one
+    /// was handed in before. Waits while the buffer is behind; the ticks that pass
     /// meanwhile become a gap of the loop that waits.
     pub(super) async fn send(&self, mut record: Record) -> Result<(), Closed> {
         let tick = &record.tick;
         if tick.tables.is_empty() && tick.facts.is_empty() && tick.gaps.is_empty() {
             return Ok(());
         }
-        let arrived_us = now_us();
+        let taken_us = match tick.time_us {
+            0 => now_us(),
+            read_us => read_us,
+        };
         let permit = self.sink.reserve().await.map_err(|_| Closed)?;
         let mut last_us = self.last_us.lock().unwrap_or_else(PoisonError::into_inner);
-        *last_us = arrived_us.max(*last_us + 1);
+        *last_us = taken_us.max(*last_us + 1);
         record.tick.time_us = *last_us;
         permit.send(record);
         Ok(())
@@ -63,6 +67,21 @@ mod tests {
             assert!(time_us > last_us);
             last_us = time_us;
         }
+    }
+
+    /// On a busy host a reading may wait for half a second to be handed in: rates over that time were wrong by as much.
+    #[tokio::test]
+    async fn a_record_keeps_the_time_at_which_it_was_read() {
+        let (sink, mut records) = mpsc::channel(2);
+        let outlet = Outlet::new(sink);
+        for read_us in [1_000_000, 900_000] {
+            let mut record = Record::default();
+            record.push(Entity::Host);
+            record.tick.time_us = read_us;
+            outlet.send(record).await.unwrap();
+        }
+        assert_eq!(records.recv().await.unwrap().tick.time_us, 1_000_000);
+        assert_eq!(records.recv().await.unwrap().tick.time_us, 1_000_001);
     }
 
     #[tokio::test]
