@@ -71,6 +71,14 @@ impl Daemon {
         line.trim().trim_end_matches(" kB").parse().context("VmRSS")
     }
 
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// When it can't be waited for.
+    pub fn wait(mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait()?)
+    }
+
     /// `kill -9`.
     ///
     /// # Errors
