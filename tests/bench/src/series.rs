@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 use vmscope_model::metric::Behaviour;
-use vmscope_model::{Entity, Kind, Record, Table, Tick, Value, VmId, catalogue};
+use vmscope_model::{Entity, Kind, Metric, Record, Table, Tick, Value, VmId, catalogue};
 
 /// Microseconds between two ticks.
 const INTERVAL_US: i64 = 1_000_000;
@@ -17,10 +17,7 @@ pub(crate) fn records(seed: u64, vms: usize, ticks: usize, start_us: i64) -> Vec
     let dictionary: Vec<Entity> = (0..vms)
         .map(|_| Entity::Vm(VmId(Uuid::from_u128(random.random()))))
         .collect();
-    let width = catalogue::metrics(Kind::Vm).len();
-    let mut values: Vec<i64> = (0..vms * width)
-        .map(|_| random.random_range(0..1_000_000_000))
-        .collect();
+    let mut values = first_values(vms, &mut random);
     let mut moment = start_us;
     let record = |_| {
         moment += INTERVAL_US + random.random_range(-2_000..2_000);
@@ -31,6 +28,20 @@ pub(crate) fn records(seed: u64, vms: usize, ticks: usize, start_us: i64) -> Vec
         }
     };
     (0..ticks).map(record).collect()
+}
+
+fn first_values(vms: usize, random: &mut StdRng) -> Vec<i64> {
+    let metrics = catalogue::metrics(Kind::Vm);
+    let first = |metric: &Metric| match metric.behaviour {
+        Behaviour::State(states) => states.first().map_or(0, |(code, _)| *code),
+        Behaviour::Counter | Behaviour::Gauge => random.random_range(0..1_000_000_000),
+    };
+    metrics
+        .iter()
+        .cycle()
+        .take(vms * metrics.len())
+        .map(first)
+        .collect()
 }
 
 fn advance(values: &mut [i64], random: &mut StdRng) {
