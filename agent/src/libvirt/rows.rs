@@ -7,20 +7,22 @@
 use super::Error;
 use super::protocol::{Domain, MIN_DOMAIN_BYTES, Parameter, procedure, read_parameter};
 use super::xdr::{self, Reader};
+use std::ops::RangeInclusive;
 use uuid::Uuid;
 use vmscope_model::catalogue::{disk, metrics, nic, state, vcpu, vm};
 use vmscope_model::{Entity, Kind, Owner, Record, Value, VmId};
 
-/// Devices of one kind that one VM may have; more are left out.
-const MAX_DEVICES: usize = 4096;
+/// Devices of one kind that one VM may have, numbered from 0; more are left out.
+const MAX_DEVICES: u32 = 4096;
 /// libvirt gives memory in these.
 const KIB: i64 = 1024;
 
-/// A field of libvirt, where it goes, and what makes its unit ours.
+/// A field of libvirt, where it goes, what makes its unit ours, and the range beyond which it makes no sense.
 struct Field {
     name: &'static str,
     column: usize,
     factor: i64,
+    range: RangeInclusive<i64>,
 }
 
 const fn field(name: &'static str, column: usize) -> Field {
@@ -28,20 +30,28 @@ const fn field(name: &'static str, column: usize) -> Field {
         name,
         column,
         factor: 1,
+        range: i64::MIN..=i64::MAX,
     }
 }
 
 const fn kib(name: &'static str, column: usize) -> Field {
     Field {
-        name,
-        column,
         factor: KIB,
+        ..field(name, column)
+    }
+}
+
+/// A state's code is small. One that is not would be refused by the collector for ever, and everything behind it too.
+const fn code(name: &'static str, column: usize) -> Field {
+    Field {
+        range: 0..=i16::MAX as i64,
+        ..field(name, column)
     }
 }
 
 const VM: &[Field] = &[
-    field("state.state", vm::STATE),
-    field("state.reason", vm::STATE_REASON),
+    code("state.state", vm::STATE),
+    code("state.reason", vm::STATE_REASON),
     field("cpu.time", vm::CPU_TIME_NS),
     field("cpu.user", vm::CPU_USER_NS),
     field("cpu.system", vm::CPU_SYSTEM_NS),
@@ -73,7 +83,7 @@ const DEVICES: [DeviceKind; 3] = [
         prefix: "vcpu",
         kind: Kind::Vcpu,
         fields: &[
-            field("state", vcpu::STATE),
+            code("state", vcpu::STATE),
             field("time", vcpu::TIME_NS),
             field("wait", vcpu::WAIT_NS),
             field("halted", vcpu::HALTED),
@@ -332,7 +342,7 @@ fn numbered(name: &str) -> Option<(usize, u32, &str)> {
 /// no device comes twice.
 fn device<'d, 'a>(devices: &'d mut Vec<Device<'a>>, kind: Kind, number: u32) -> Option<&'d mut Device<'a>> {
     let is_next = devices.last().is_none_or(|last| last.number < number);
-    if is_next && devices.len() < MAX_DEVICES {
+    if is_next && number < MAX_DEVICES {
         devices.push(Device {
             number,
             name: None,
@@ -342,10 +352,11 @@ fn device<'d, 'a>(devices: &'d mut Vec<Device<'a>>, kind: Kind, number: u32) -> 
     devices.last_mut().filter(|last| last.number == number)
 }
 
-/// Puts `value` where `fields` say; unknown names and values that are no integers are passed over.
+/// Puts `value` where `fields` say; unknown names, values that are no integers and those out of range are passed over.
 fn fill(values: &mut [Value], fields: &[Field], name: &str, value: Parameter<'_>) {
     if let Parameter::Integer(number) = value
         && let Some(field) = fields.iter().find(|field| field.name == name)
+        && field.range.contains(&number)
     {
         values[field.column] = Value::new(number.saturating_mul(field.factor));
     }

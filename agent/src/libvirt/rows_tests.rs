@@ -213,6 +213,24 @@ fn a_vm_that_is_off_is_not_busy() {
     }
 }
 
+/// A collector refuses a state that no column holds, and would have refused it again after each reconnect, for ever.
+#[test]
+fn a_code_that_no_column_holds_is_passed_over() {
+    let parameters = [
+        ("state.state", 70_000),
+        ("state.reason", 1),
+        ("vcpu.0.state", u64::MAX),
+    ];
+    let mut record = Record::default();
+    cheap(&answer(&parameters), true, &mut record).unwrap();
+    assert_row(row(&record, &Entity::Vm(first())), &[(vm::STATE_REASON, 1)]);
+    let processor = Entity::Vcpu {
+        owner: Owner::Vm(first()),
+        index: 0,
+    };
+    assert_row(row(&record, &processor), &[]);
+}
+
 #[test]
 fn a_device_that_comes_twice_counts_once() {
     let parameters = [("vcpu.1.time", 5), ("vcpu.0.time", 7), ("vcpu.1.time", 9)];

@@ -2,7 +2,7 @@
 
 use super::line::{Error, Health, Line};
 use super::outlet::{Closed, Outlet};
-use super::schedule::{Due, Schedule, interval_us};
+use super::schedule::{Due, Schedule, interval_us, now_us};
 use super::{Config, REPEAT_FACTS};
 use crate::libvirt::protocol::Groups;
 use crate::libvirt::{self, Versions, rows};
@@ -78,6 +78,7 @@ impl CheapLoop {
         }
         let answer = client.statistics(Groups::CHEAP).await?;
         let mut record = Record::default();
+        record.tick.time_us = now_us();
         let seen = rows::cheap(answer, devices, &mut record)?;
         record.tick.facts = tell_names(&mut self.names, &mut self.names_told, &seen);
         Ok(record)

@@ -8,7 +8,7 @@
 use super::Config;
 use super::line::{Error, Health, Line};
 use super::outlet::{Closed, Outlet};
-use super::schedule::{Due, Schedule};
+use super::schedule::{Due, Schedule, now_us};
 use crate::libvirt::protocol::Groups;
 use crate::libvirt::{self, Client, rows};
 use std::collections::HashSet;
@@ -125,6 +125,7 @@ impl DearLoop {
         let (client, _) = self.line.client().await?;
         let answer = client.statistics(Groups::DEAR).await?;
         let mut record = Record::default();
+        record.tick.time_us = now_us();
         let seen = rows::dear(answer, &mut record)?;
         let busy = seen.iter().filter(|seen| seen.busy).map(|seen| seen.vm).collect();
         Ok(Answer { record, busy })

@@ -14,7 +14,14 @@ async fn a_collector_survives_strangers_and_counts_them_by_cause() {
     let outcome = hostile::prove(database.url(), Duration::from_secs(20), 1)
         .await
         .unwrap();
-    for cause in ["unknown_authority", "no_certificate", "expired", "wrong_role"] {
+    for cause in [
+        "unknown_authority",
+        "no_certificate",
+        "expired",
+        "wrong_role",
+        "host_mismatch",
+        "bad_frame",
+    ] {
         assert!(
             outcome.refused.get(cause).is_some_and(|count| *count > 0),
             "{cause}: {outcome:#?}"

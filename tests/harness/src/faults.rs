@@ -29,6 +29,10 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long to wait for a commit: agents may be cut off from the collector at that moment.
 const MEET_LIMIT: Duration = Duration::from_secs(1);
+/// Commits wait this long before they flush, so that a kill meets one: between two transactions that belong together, a
+/// collector would be caught nearly every time.
+const SLOW_COMMITS: &str =
+    "ALTER DATABASE vmscope SET commit_delay = 50000; ALTER DATABASE vmscope SET commit_siblings = 0";
 /// How many single samples a report names.
 const REPORTED_FAULTS: usize = 20;
 
@@ -136,6 +140,7 @@ impl Pipeline {
     async fn start(folder: &Path, seed: u64) -> anyhow::Result<Self> {
         let database = start_database(folder).await?;
         let site = Site::new(&database.url)?;
+        site.connect().await?.batch_execute(SLOW_COMMITS).await?;
         let collector = Some(site.start_collector()?);
         let mut pipeline = Self {
             relay: Relay::start(site.collector_address).await?,

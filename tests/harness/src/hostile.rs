@@ -152,6 +152,7 @@ pub async fn refused(admin: SocketAddr) -> anyhow::Result<BTreeMap<String, u64>>
 struct Attacker {
     endpoint: Endpoint,
     target: SocketAddr,
+    host: HostId,
     agent: ClientConfig,
     stranger: ClientConfig,
     nameless: ClientConfig,
@@ -181,6 +182,7 @@ impl Attacker {
         Ok(Self {
             endpoint: Endpoint::client((Ipv4Addr::LOCALHOST, 0).into())?,
             target: site.collector_address,
+            host,
             agent: config(&agent, true)?,
             stranger: config(&stranger, true)?,
             nameless: config(&agent, false)?,
@@ -213,7 +215,7 @@ impl Attacker {
             }
             Attack::BadFrame => {
                 let frame = Message::Frame(Frame {
-                    host: HostId(uuid::Uuid::new_v4()),
+                    host: self.host,
                     body: random_bytes(random, 2_000),
                 });
                 self.speak(&[framed(&hello())?, framed(&frame)?], random).await
