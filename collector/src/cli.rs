@@ -104,8 +104,7 @@ fn check(file: &Path) -> anyhow::Result<()> {
 async fn migrate(file: &Path) -> anyhow::Result<()> {
     let config: Config = config::load(file)?;
     telemetry::init(&config.telemetry)?;
-    vmscope_store::Store::open(config.database.url.expose()).await?;
-    Ok(())
+    Ok(crate::migrate(&config.database).await?)
 }
 
 fn certify(command: Ca) -> anyhow::Result<()> {

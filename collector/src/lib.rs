@@ -79,6 +79,17 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     Ok(Collector { address, admin })
 }
 
+/// Brings the database's schema up to date. [`start`] does it too, but in the background.
+///
+/// # Errors
+/// When the database does not answer or can't be used.
+pub async fn migrate(config: &config::Database) -> Result<(), Error> {
+    vmscope_store::Store::open(config.url.expose())
+        .await
+        .map(|_| ())
+        .map_err(Error::Database)
+}
+
 /// Opens the database, then takes sessions until the stop.
 async fn ingest(
     config: config::Database,

@@ -50,6 +50,8 @@ async fn start_collector(
         database: vmscope_collector::config::Database::new(Secret::new(database_url.to_owned())),
         telemetry: telemetry::Config::default(),
     };
+    // Before the web service looks for its tables.
+    vmscope_collector::migrate(&config.database).await?;
     let collector = vmscope_collector::start(&config, &identities.collector.identity, lifecycle).await?;
     Ok(collector.address)
 }
