@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vmscope_service::{Lifecycle, telemetry};
 
+/// The pool's idle connections end with the private database: that is no news.
+const LOG_FILTER: &str = "info,deadpool.postgres=error";
+
 /// Watches this host and its virtual machines: everything in one process, over a database of its own.
 #[derive(Debug, Parser)]
 #[command(name = "vmscope", version)]
@@ -54,7 +57,9 @@ pub async fn main(arguments: Arguments) -> ExitCode {
 }
 
 async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    telemetry::init(&telemetry::Config::default())?;
+    telemetry::init(&telemetry::Config {
+        filter: LOG_FILTER.to_owned(),
+    })?;
     let data_dir = std::path::absolute(&options.data_dir)?;
     let _lock = lock(&data_dir)?;
     let server = match &options.database_url {
