@@ -13,7 +13,7 @@ pub mod uplink;
 
 pub use config::Config;
 
-use buffer::{Buffer, Recovery};
+use buffer::{Before, Buffer, Recovery};
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use sampler::{SINK_RECORDS, Sampler};
@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uplink::Uplink;
 use vmscope_link::{Dialer, Identity, Role};
-use vmscope_model::{HostId, Record};
+use vmscope_model::{Cause, Fact, HostId, Record, RunFacts};
 use vmscope_service::{Health, Lifecycle, admin};
 
 /// Why the agent can't start.
@@ -89,6 +89,10 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     };
     tracing::info!(%host, buffer.epoch = buffer.epoch(), buffer.records = recovery.records, "agent starts");
 
+    let began = Fact::Run(RunFacts {
+        epoch: buffer.epoch(),
+        before: cause_of_absence(recovery.before, host::boot_time_us()),
+    });
     let (sink, records) = mpsc::channel(SINK_RECORDS);
     let finished = CancellationToken::new();
     let collectors = config.collectors.clone();
@@ -106,7 +110,7 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     );
     lifecycle.spawn(
         "recorder",
-        keep(records, buffer.clone(), metrics, finished.clone()),
+        keep(records, buffer.clone(), began, metrics, finished.clone()),
     );
     lifecycle.spawn("uplink", deliver(uplink, finished));
     Ok(Agent {
@@ -117,17 +121,30 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     })
 }
 
-/// Hands every record to the buffer, until the sampler has ended.
+/// Why there were no ticks before this run. A host that was restarted took its agent along, however that ended.
+const fn cause_of_absence(before: Option<Before>, boot_us: i64) -> Cause {
+    match before {
+        None => Cause::AgentDown,
+        Some(Before { last_us, .. }) if boot_us > last_us => Cause::HostDown,
+        Some(Before { closed: true, .. }) => Cause::AgentStopped,
+        Some(_) => Cause::AgentKilled,
+    }
+}
+
+/// Hands every record to the buffer, the first with how the run began, until the sampler has ended.
 async fn keep(
     mut records: mpsc::Receiver<Record>,
     buffer: Buffer,
+    began: Fact,
     metrics: Metrics,
     finished: CancellationToken,
 ) -> Result<(), buffer::Error> {
     // However this ends, the uplink must not wait for more.
     let _finished = finished.drop_guard();
     let status = buffer.status();
-    while let Some(record) = records.recv().await {
+    let mut began = Some(began);
+    while let Some(mut record) = records.recv().await {
+        record.tick.facts.extend(began.take());
         match buffer.append(record).await {
             Ok(_) => metrics.taken(&status.borrow(), now_us()),
             Err(error @ buffer::Error::Encode(_)) => {

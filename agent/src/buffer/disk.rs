@@ -1,7 +1,8 @@
 //! The disk side of the buffer: an open store or none, and how it comes back from either kind of failure.
 
 use super::Error;
-use super::folder::{Folder, Mark};
+use super::folder::Folder;
+use super::mark::{Mark, Run};
 use super::shelf::{Hole, Shelf};
 use super::store::{Failure, Item};
 use crate::now_us;
@@ -19,6 +20,15 @@ const REBUILD_DISK_BYTES: u64 = 32 << 20;
 /// More live bytes than this are not copied to a fresh store: sled's own clean-up has to do.
 const REBUILD_LIVE_BYTES: u64 = 2 << 20;
 
+/// How the run before this one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// In order, with everything on disk.
+    pub closed: bool,
+    /// Time of its last durable record, or of its beginning, microseconds since the Unix epoch.
+    pub last_us: i64,
+}
+
 pub(super) struct Disk {
     folder: Folder,
     shelf: Option<Shelf>,
@@ -31,26 +41,30 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Takes the folder, opens its store and begins a new epoch. Gives where a damaged store was set aside.
-    pub(super) fn open(path: &Path) -> Result<(Self, Option<PathBuf>), Error> {
+    /// Takes the folder, opens its store and begins a new epoch. Gives where a damaged store was set aside, and how the
+    /// run before ended.
+    pub(super) fn open(path: &Path) -> Result<(Self, Option<PathBuf>, Option<Before>), Error> {
         let folder = Folder::open(path)?;
-        let known = folder.read_mark();
         let mut disk = Self {
+            mark: folder.read_mark().unwrap_or_default(),
             folder,
             shelf: None,
-            mark: known.unwrap_or_default(),
             holes: Vec::new(),
             retry_at: Instant::now(),
             retry_pause: RETRY_MIN,
             files_bytes: 0,
         };
-        let quarantined = disk.open_shelf(known);
+        let quarantined = disk.open_shelf(true);
+        let before = disk.mark.current().map(|run| Before {
+            closed: disk.mark.closed,
+            last_us: run.last_us.max(run.began_us()),
+        });
         disk.begin_epoch();
-        Ok((disk, quarantined))
+        Ok((disk, quarantined, before))
     }
 
-    pub(super) const fn epoch(&self) -> u64 {
-        self.mark.epoch
+    pub(super) fn epoch(&self) -> u64 {
+        self.mark.current().map_or(0, |run| run.epoch)
     }
 
     pub(super) const fn shelf(&self) -> Option<&Shelf> {
@@ -77,7 +91,7 @@ impl Disk {
         if self.shelf.is_some() || Instant::now() < self.retry_at {
             return;
         }
-        self.open_shelf(None);
+        self.open_shelf(false);
         if self.shelf.is_some() {
             tracing::info!("buffer uses its disk again");
             self.note_mark();
@@ -86,7 +100,7 @@ impl Disk {
 
     /// Stores records that stand after all others; false when the disk doesn't take them.
     pub(super) fn append(&mut self, items: &[Item]) -> bool {
-        let Some(last) = items.last().map(|item| item.position.sequence) else {
+        let Some((last, last_us)) = items.last().map(|item| (item.position.sequence, item.time_us)) else {
             return true;
         };
         // A second try meets the fresh store that replaced a damaged one.
@@ -95,7 +109,7 @@ impl Disk {
                 return false;
             }
             if self.with(|shelf| shelf.append(items)).is_some() {
-                self.mark.last = last;
+                self.mark.stored(last, last_us);
                 self.note_mark();
                 return true;
             }
@@ -103,10 +117,9 @@ impl Disk {
         false
     }
 
-    /// Records of the current epoch up to this sequence are about to leave.
+    /// Records of an epoch up to this sequence are about to leave.
     pub(super) fn raise_floor(&mut self, upto: Position) {
-        if upto.epoch == self.mark.epoch && upto.sequence > self.mark.floor {
-            self.mark.floor = upto.sequence;
+        if self.mark.raise_floor(upto.epoch, upto.sequence) {
             self.note_mark();
         }
     }
@@ -125,7 +138,7 @@ impl Disk {
         let damaged = matches!(failure, Failure::Damaged(_));
         self.fail(failure, oldest_us);
         if damaged && Instant::now() >= self.retry_at {
-            self.open_shelf(None);
+            self.open_shelf(false);
         }
         None
     }
@@ -159,7 +172,10 @@ impl Disk {
         }
     }
 
-    pub(super) fn close(&mut self) {
+    /// Closes the store; `whole` says that it has everything that was taken.
+    pub(super) fn close(&mut self, whole: bool) {
+        self.mark.closed = whole;
+        self.note_mark();
         if let Some(Err(failure)) = self.shelf.take().map(Shelf::close) {
             tracing::error!(%failure, "buffer's store could not be closed");
         }
@@ -182,28 +198,25 @@ impl Disk {
             .and_then(Shelf::newest)
             .map_or(0, |position| position.epoch);
         let now_ms = u64::try_from(now_us() / 1_000).unwrap_or(0);
-        let epoch = self.mark.epoch.max(stored).saturating_add(1).max(now_ms);
-        self.mark = Mark {
-            epoch,
-            floor: 0,
-            last: 0,
-        };
+        let epoch = self.epoch().max(stored).saturating_add(1).max(now_ms);
+        self.mark.begin(epoch);
         if let Err(error) = self
             .folder
-            .write_mark(self.mark)
+            .write_mark(&self.mark)
             .and_then(|()| self.folder.sync_mark())
         {
             tracing::warn!(%error, buffer.epoch = epoch, "buffer can't note its epoch: the clock alone keeps it unique");
         }
     }
 
-    /// Opens the store, or a fresh one if it is damaged. Gives where the damaged one went.
-    fn open_shelf(&mut self, mark: Option<Mark>) -> Option<PathBuf> {
-        match self.try_shelf(mark) {
+    /// Opens the store, or a fresh one if it is damaged; `survey` compares what is there with the mark. Gives where the
+    /// damaged one went.
+    fn open_shelf(&mut self, survey: bool) -> Option<PathBuf> {
+        match self.try_shelf(survey) {
             Ok(()) => None,
             Err(failure) => {
                 let quarantined = self.fail(failure, None)?;
-                if let Err(failure) = self.try_shelf(None) {
+                if let Err(failure) = self.try_shelf(false) {
                     self.fail(failure, None);
                 }
                 Some(quarantined)
@@ -211,14 +224,21 @@ impl Disk {
         }
     }
 
-    fn try_shelf(&mut self, mark: Option<Mark>) -> Result<(), Failure> {
+    fn try_shelf(&mut self, survey: bool) -> Result<(), Failure> {
         self.folder.prepare()?;
         if !self.folder.has_store() && !self.folder.has_room() {
             return Err(Failure::from_io(ErrorKind::StorageFull.into()));
         }
-        let (opened, holes) = Shelf::open(&self.folder.store(), mark, now_us())?;
-        for hole in &holes {
-            tracing::error!(buffer.lost = hole.ticks, "buffer's store has lost records");
+        let (opened, holes) = Shelf::open(&self.folder.store(), survey.then_some(&self.mark))?;
+        for span in holes.iter().filter_map(|hole| hole.span) {
+            tracing::error!(
+                buffer.epoch = span.epoch,
+                buffer.lost = span.ticks(),
+                "buffer's store has lost records"
+            );
+        }
+        for span in holes.iter().filter_map(|hole| hole.span) {
+            self.mark.cut(span);
         }
         self.holes.extend(holes);
         self.files_bytes = opened.disk_bytes()?;
@@ -232,17 +252,7 @@ impl Disk {
         let failure = match failure {
             Failure::Damaged(problem) => match self.folder.quarantine() {
                 Ok(aside) => {
-                    let to_us = now_us();
-                    // An epoch is about the time in milliseconds at which it began.
-                    let began_us = i64::try_from(self.mark.epoch)
-                        .unwrap_or(i64::MAX)
-                        .saturating_mul(1_000);
-                    let from_us = oldest_us.unwrap_or(began_us).min(to_us);
-                    self.holes.push(Hole {
-                        from_us,
-                        to_us,
-                        ticks: 0,
-                    });
+                    self.note_lost_store(oldest_us);
                     let path = aside.display();
                     tracing::error!(problem, quarantine = %path, "buffer's store is damaged and set aside: its records are lost");
                     return Some(aside);
@@ -261,8 +271,32 @@ impl Disk {
         None
     }
 
+    /// Everything that should have been in the store is a hole; without a mark that knows it, a span of time has to do.
+    fn note_lost_store(&mut self, oldest_us: Option<i64>) {
+        let hole = |run: &Run| {
+            let span = run.expected()?;
+            Some(Hole {
+                from_us: oldest_us.unwrap_or_else(|| run.began_us()).min(run.last_us),
+                to_us: run.last_us,
+                span: Some(span),
+            })
+        };
+        let before = self.holes.len();
+        self.holes.extend(self.mark.runs().iter().filter_map(hole));
+        if self.holes.len() == before {
+            let to_us = now_us();
+            self.holes.push(Hole {
+                from_us: oldest_us.unwrap_or(to_us).min(to_us),
+                to_us,
+                span: None,
+            });
+        }
+        self.mark.forget();
+        self.note_mark();
+    }
+
     fn note_mark(&self) {
-        if let Err(error) = self.folder.write_mark(self.mark) {
+        if let Err(error) = self.folder.write_mark(&self.mark) {
             tracing::debug!(%error, "buffer can't write its mark");
         }
     }

@@ -1,6 +1,7 @@
 //! The buffer's folder: who has it, which store is the current one, and what the store is expected to hold.
 
 use super::Error;
+use super::mark::Mark;
 use super::store::Failure;
 use rustix::fs::{FlockOperation, flock, statvfs};
 use std::fs::{self, File, OpenOptions};
@@ -17,38 +18,6 @@ const RESERVE_BYTES: u64 = 4 << 20;
 const STORE: &str = "store-";
 const TRASH: &str = "trash-";
 const QUARANTINE: &str = "quarantine-";
-
-/// Where the newest epoch should end in the store: at `last`, unless everything up to `floor` included it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Mark {
-    pub(super) epoch: u64,
-    /// Records up to here have left: acknowledged or dropped.
-    pub(super) floor: u64,
-    /// Records up to here were durable.
-    pub(super) last: u64,
-}
-
-impl Mark {
-    /// The triple twice, so that a damaged mark is not taken for a true one.
-    fn text(self) -> String {
-        let once = format!("{:020} {:020} {:020}\n", self.epoch, self.floor, self.last);
-        once.repeat(2)
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (first, second) = text.split_once('\n')?;
-        if second.strip_suffix('\n')? != first {
-            return None;
-        }
-        let mut numbers = first.split(' ').map(str::parse);
-        let mut next = || numbers.next()?.ok();
-        Some(Self {
-            epoch: next()?,
-            floor: next()?,
-            last: next()?,
-        })
-    }
-}
 
 /// The folder, held for this process.
 #[derive(Debug)]
@@ -167,7 +136,7 @@ impl Folder {
     }
 
     /// Notes what the store holds. Not made durable: after a power loss an older mark may be found.
-    pub(super) fn write_mark(&self, mark: Mark) -> io::Result<()> {
+    pub(super) fn write_mark(&self, mark: &Mark) -> io::Result<()> {
         match &self.mark {
             Some(file) => file.write_all_at(mark.text().as_bytes(), 0),
             None => Err(ErrorKind::ReadOnlyFilesystem.into()),
@@ -227,26 +196,4 @@ fn unix_s() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Mark;
-
-    #[test]
-    fn a_damaged_mark_is_no_mark() {
-        let mark = Mark {
-            epoch: 1_700_000_000_000,
-            floor: 3,
-            last: 9,
-        };
-        let text = mark.text();
-        assert_eq!(Mark::parse(&text), Some(mark));
-        for position in 0..text.len() {
-            let mut bytes = text.clone().into_bytes();
-            bytes[position] ^= 1;
-            let damaged = String::from_utf8(bytes).expect("still ASCII");
-            assert_eq!(Mark::parse(&damaged), None, "byte {position}");
-        }
-    }
 }

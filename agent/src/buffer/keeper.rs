@@ -35,7 +35,7 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub(super) fn open(path: &Path, config: &Config) -> Result<(Self, Recovery), Error> {
-        let (disk, quarantined) = Disk::open(path)?;
+        let (disk, quarantined, before) = Disk::open(path)?;
         let mut keeper = Self {
             config: config.clone(),
             disk,
@@ -54,11 +54,12 @@ impl Keeper {
             quarantined,
             lost: keeper.losses.counted().corruption,
             on_disk: keeper.disk.shelf().is_some(),
+            before,
         };
         Ok((keeper, recovery))
     }
 
-    pub(super) const fn epoch(&self) -> u64 {
+    pub(super) fn epoch(&self) -> u64 {
         self.disk.epoch()
     }
 
@@ -118,7 +119,7 @@ impl Keeper {
         _ = reply.send(value);
     }
 
-    const fn newest(&self) -> Position {
+    fn newest(&self) -> Position {
         Position {
             epoch: self.disk.epoch(),
             sequence: self.sequence,
@@ -128,16 +129,17 @@ impl Keeper {
     fn append(&mut self, mut record: Record) -> Result<Position, Error> {
         self.evict_old(record.tick.time_us);
         self.losses.tell(&mut record);
+        self.sequence += 1;
+        let position = self.newest();
         let body = match record::encode(&record) {
             Ok(body) => body,
             Err(error) => {
-                self.losses.add_record(Cause::BufferFull, record);
+                self.losses.add_record(Cause::BufferFull, position, record);
                 return Err(Error::Encode(error));
             }
         };
-        self.sequence += 1;
         let item = Item {
-            position: self.newest(),
+            position,
             time_us: record.tick.time_us,
             body,
         };
@@ -237,7 +239,8 @@ impl Keeper {
     }
 
     fn bury(&mut self, item: &Item) {
-        self.losses.add(Cause::Corruption, item.time_us, item.time_us, 1);
+        self.losses
+            .add_one(Cause::Corruption, item.position, item.time_us);
         self.disk.with(|shelf| shelf.bury(item));
     }
 
@@ -309,15 +312,15 @@ impl Keeper {
 
     fn lose(&mut self, cause: Cause, item: &Item) {
         match record::decode(&item.body) {
-            Ok(record) => self.losses.add_record(cause, record),
-            Err(_) => self.losses.add(cause, item.time_us, item.time_us, 1),
+            Ok(record) => self.losses.add_record(cause, item.position, record),
+            Err(_) => self.losses.add_one(cause, item.position, item.time_us),
         }
     }
 
     fn note_damage(&mut self) {
         for hole in self.disk.take_holes() {
             self.losses
-                .add(Cause::Corruption, hole.from_us, hole.to_us, hole.ticks);
+                .add(Cause::Corruption, hole.from_us, hole.to_us, hole.span);
         }
     }
 
@@ -330,7 +333,7 @@ impl Keeper {
                 "buffer ends with records that the disk did not take"
             );
         }
-        self.disk.close();
+        self.disk.close(self.ring.len() == 0);
     }
 }
 

@@ -1,18 +1,25 @@
 //! What the buffer had to give up since the last append, ready to be told in the next record.
 //!
-//! Losses of one cause merge into one gap, so that this stays small however long the collector is away. A record that is
-//! lost takes along what only it knew: gaps that it carried about earlier losses are kept, and facts that it brought are
-//! told again with the newest that is known of the same thing.
+//! Losses of one cause that follow each other merge into one gap, so that this stays small however long the collector is
+//! away. A record that is lost takes along what only it knew: gaps that it carried about earlier losses are kept, and facts
+//! that it brought are told again with the newest that is known of the same thing.
 
 use super::Lost;
 use std::collections::{BTreeMap, BTreeSet};
-use vmscope_model::{Cause, Fact, Gap, Group, Record, VmId};
+use vmscope_model::{Cause, Fact, Gap, Group, Position, Record, Span, VmId};
 
-/// VMs whose facts are remembered; beyond, facts of a lost record are lost with it.
+/// Things whose facts are remembered; beyond, facts of a lost record are lost with it.
 const MAX_FACTS: usize = 16_384;
+/// Gaps that wait to be told. Beyond, the collector finds the missing numbers by itself, without a cause.
+const MAX_GAPS: usize = 1_024;
 
-/// The host (`None`) or one of its VMs.
-type Subject = Option<VmId>;
+/// What a fact is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Host,
+    Vm(VmId),
+    Run(u64),
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Losses {
@@ -29,8 +36,9 @@ impl Losses {
         self.counted
     }
 
-    /// `ticks` records between the two times are gone; 0 when nobody knows how many.
-    pub(super) fn add(&mut self, cause: Cause, from_us: i64, to_us: i64, ticks: u64) {
+    /// These records between the two times are gone; `None` when nobody knows which.
+    pub(super) fn add(&mut self, cause: Cause, from_us: i64, to_us: i64, lost: Option<Span>) {
+        let ticks = lost.map_or(0, Span::ticks);
         self.counted.count(cause, ticks.max(1));
         self.merge(Gap {
             vm: None,
@@ -39,13 +47,25 @@ impl Losses {
             from_us,
             to_us,
             ticks,
+            lost,
         });
     }
 
+    /// A record is gone that can't be read any more.
+    pub(super) fn add_one(&mut self, cause: Cause, position: Position, time_us: i64) {
+        let Position { epoch, sequence } = position;
+        let lost = Span {
+            epoch,
+            first: sequence,
+            last: sequence,
+        };
+        self.add(cause, time_us, time_us, Some(lost));
+    }
+
     /// This record is gone.
-    pub(super) fn add_record(&mut self, cause: Cause, record: Record) {
+    pub(super) fn add_record(&mut self, cause: Cause, position: Position, record: Record) {
         let tick = record.tick;
-        self.add(cause, tick.time_us, tick.time_us, 1);
+        self.add_one(cause, position, tick.time_us);
         for gap in tick.gaps.into_iter().filter(|gap| gap.group == Group::All) {
             self.merge(gap);
         }
@@ -77,30 +97,42 @@ impl Losses {
     }
 
     fn merge(&mut self, gap: Gap) {
-        match self
+        let before = self
             .gaps
             .iter_mut()
-            .find(|known| known.cause == gap.cause && known.vm == gap.vm)
+            .rfind(|known| known.cause == gap.cause && known.vm == gap.vm);
+        if let Some(known) = before
+            && let Some(span) = joined(known.lost, gap.lost)
         {
-            Some(known) => {
-                known.from_us = known.from_us.min(gap.from_us);
-                known.to_us = known.to_us.max(gap.to_us);
-                // 0 says that nobody knows, and stays so.
-                known.ticks = if known.ticks == 0 || gap.ticks == 0 {
-                    0
-                } else {
-                    known.ticks + gap.ticks
-                };
-            }
-            None => self.gaps.push(gap),
+            known.from_us = known.from_us.min(gap.from_us);
+            known.to_us = known.to_us.max(gap.to_us);
+            known.ticks = span.map_or(0, Span::ticks);
+            known.lost = span;
+        } else if self.gaps.len() < MAX_GAPS {
+            self.gaps.push(gap);
         }
+    }
+}
+
+/// The span of both, if one goes on where the other ends. Of two that nobody knows, nothing is known either.
+fn joined(known: Option<Span>, next: Option<Span>) -> Option<Option<Span>> {
+    match (known, next) {
+        (None, None) => Some(None),
+        (Some(known), Some(next)) if known.epoch == next.epoch && known.last + 1 == next.first => {
+            Some(Some(Span {
+                last: next.last,
+                ..known
+            }))
+        }
+        _ => None,
     }
 }
 
 const fn subject(fact: &Fact) -> Subject {
     match fact {
-        Fact::Host(_) => None,
-        Fact::Vm(facts) => Some(facts.vm),
+        Fact::Host(_) => Subject::Host,
+        Fact::Vm(facts) => Subject::Vm(facts.vm),
+        Fact::Run(facts) => Subject::Run(facts.epoch),
     }
 }
 
@@ -108,6 +140,16 @@ const fn subject(fact: &Fact) -> Subject {
 mod tests {
     use super::*;
     use vmscope_model::{HostFacts, Tick};
+
+    fn at(sequence: u64) -> Position {
+        Position { epoch: 1, sequence }
+    }
+
+    fn told(losses: &mut Losses) -> Vec<Gap> {
+        let mut next = Record::default();
+        losses.tell(&mut next);
+        next.tick.gaps
+    }
 
     fn record(time_us: i64, name: &str) -> Record {
         let fact = Fact::Host(HostFacts {
@@ -127,23 +169,47 @@ mod tests {
     #[test]
     fn keeps_the_account_of_losses_that_a_lost_record_carried() {
         let mut losses = Losses::default();
-        losses.add_record(Cause::EvictedBySize, record(10, "a"));
+        losses.add_record(Cause::EvictedBySize, at(1), record(10, "a"));
         let mut carrier = record(20, "a");
         losses.tell(&mut carrier);
-        losses.add_record(Cause::EvictedBySize, carrier);
-        let mut next = Record::default();
-        losses.tell(&mut next);
-        let [gap] = next.tick.gaps.as_slice() else {
-            panic!("one gap: {:?}", next.tick.gaps)
-        };
-        assert_eq!((gap.from_us, gap.to_us, gap.ticks), (10, 20, 2));
+        losses.add_record(Cause::EvictedBySize, at(2), carrier);
+        let mut spans: Vec<_> = told(&mut losses).iter().filter_map(|gap| gap.lost).collect();
+        spans.sort_by_key(|span| span.first);
+        assert_eq!(
+            spans
+                .iter()
+                .map(|span| (span.first, span.last))
+                .collect::<Vec<_>>(),
+            [(1, 1), (2, 2)]
+        );
+    }
+
+    #[test]
+    fn losses_that_follow_each_other_are_one_and_others_stay_apart() {
+        let mut losses = Losses::default();
+        for sequence in [1, 2, 3, 5] {
+            losses.add_one(Cause::EvictedByAge, at(sequence), sequence.cast_signed() * 10);
+        }
+        losses.add_one(Cause::Corruption, at(6), 60);
+        let told: Vec<_> = told(&mut losses)
+            .iter()
+            .map(|gap| (gap.cause, gap.from_us, gap.to_us, gap.ticks))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (Cause::EvictedByAge, 10, 30, 3),
+                (Cause::EvictedByAge, 50, 50, 1),
+                (Cause::Corruption, 60, 60, 1)
+            ]
+        );
     }
 
     #[test]
     fn tells_lost_facts_again_as_they_are_now() {
         let mut losses = Losses::default();
         losses.tell(&mut record(20, "new"));
-        losses.add_record(Cause::EvictedByAge, record(10, "old"));
+        losses.add_record(Cause::EvictedByAge, at(1), record(10, "old"));
         let mut next = Record::default();
         losses.tell(&mut next);
         assert_eq!(next.tick.facts, record(20, "new").tick.facts);

@@ -6,7 +6,7 @@
 //! - Records leave only by [`Buffer::acknowledge`] or as a counted loss. There is no cursor on disk: a reader that starts
 //!   anew sees everything that is not acknowledged, in order.
 //! - Every loss (too many bytes, too old, damage, no room) becomes a [`Gap`](vmscope_model::Gap) in the next record that
-//!   is stored, so that the chart shows a hole with a reason.
+//!   is stored, with the numbers of the lost records, so that the collector can enter each of them exactly once.
 //! - Memory and disk are bounded by [`Config`], whatever the collector does.
 //! - The agent never refuses to run because of its buffer. Only a second agent on the same folder is an error.
 //!
@@ -16,7 +16,7 @@
 //! | name | what |
 //! |---|---|
 //! | `store-<n>/` | the sled database; key = epoch and sequence (big-endian u64 each), value = time (big-endian i64, µs), then `vmscope_model::record` |
-//! | `mark` | the newest epoch, its last durable sequence, and up to where its records have left: what the store should end with |
+//! | `mark` | for each epoch that may have records here: up to where they have left, and the last durable one; whether the last run ended in order |
 //! | `quarantine-<unix s>/` | a damaged store, kept for a person to look at; the newest two |
 //! | `trash-<n>/` | a store that is being deleted |
 //!
@@ -43,11 +43,13 @@ mod disk;
 mod folder;
 mod keeper;
 mod losses;
+mod mark;
 mod ring;
 mod shelf;
 mod store;
 
 pub use config::{Config, ConfigError};
+pub use disk::Before;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -88,6 +90,8 @@ pub struct Recovery {
     pub lost: u64,
     /// Whether the disk can be used; otherwise the buffer begins in memory.
     pub on_disk: bool,
+    /// How the run before this one ended; `None` when nothing is known of one.
+    pub before: Option<Before>,
 }
 
 /// How the buffer stands.

@@ -1,10 +1,10 @@
 //! The open store and what it holds: counts, bytes and ends, so that bounds can be kept without looking.
 
 use super::Batch;
-use super::folder::Mark;
+use super::mark::{Mark, Run};
 use super::store::{Failure, Item, Store};
 use std::path::Path;
-use vmscope_model::Position;
+use vmscope_model::{Position, Span};
 
 /// Records removed between two looks at the store.
 const CHUNK: usize = 256;
@@ -18,17 +18,18 @@ pub(super) struct Shelf {
     newest: Option<Position>,
 }
 
-/// A run of records that should be in a store and are not.
+/// Records that should be in a store and are not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hole {
     pub(super) from_us: i64,
     pub(super) to_us: i64,
-    pub(super) ticks: u64,
+    /// Which; `None` when nobody knows.
+    pub(super) span: Option<Span>,
 }
 
 impl Shelf {
     /// Opens the store in `folder` and reads it through, looking for what is missing.
-    pub(super) fn open(folder: &Path, mark: Option<Mark>, now_us: i64) -> Result<(Self, Vec<Hole>), Failure> {
+    pub(super) fn open(folder: &Path, mark: Option<&Mark>) -> Result<(Self, Vec<Hole>), Failure> {
         let store = Store::open(folder)?;
         let mut shelf = Self {
             store,
@@ -37,11 +38,7 @@ impl Shelf {
             oldest: None,
             newest: None,
         };
-        let mut survey = Survey {
-            mark,
-            previous: None,
-            holes: Vec::new(),
-        };
+        let mut survey = Survey::default();
         let (mut records, mut bytes, mut oldest) = (0, 0, None);
         shelf.store.scan(None, |item| {
             survey.see(&item);
@@ -56,7 +53,7 @@ impl Shelf {
             oldest,
             survey.previous.map(|(position, _)| position),
         );
-        Ok((shelf, survey.finish(now_us)))
+        Ok((shelf, survey.finish(mark)))
     }
 
     pub(super) const fn records(&self) -> u64 {
@@ -156,7 +153,7 @@ impl Shelf {
             bytes: usize::MAX,
         };
         let items = self.read(None, everything)?;
-        let (mut copy, _) = Self::open(folder, None, 0)?;
+        let (mut copy, _) = Self::open(folder, None)?;
         copy.append(&items)?;
         Ok(copy)
     }
@@ -186,51 +183,59 @@ impl Shelf {
 }
 
 /// Compares the sequences found with the ones expected.
+#[derive(Default)]
 struct Survey {
-    mark: Option<Mark>,
     previous: Option<(Position, i64)>,
+    /// The last record of each run.
+    ends: Vec<(Position, i64)>,
     holes: Vec<Hole>,
 }
 
 impl Survey {
     fn see(&mut self, item: &Item) {
         let Position { epoch, sequence } = item.position;
-        let (expected, since_us) = match self.previous {
-            Some((previous, time_us)) if previous.epoch == epoch => (previous.sequence + 1, time_us),
+        match self.previous {
+            Some((previous, since_us)) if previous.epoch == epoch => {
+                if sequence > previous.sequence + 1 && !item.is_tombstone() {
+                    let span = Span {
+                        epoch,
+                        first: previous.sequence + 1,
+                        last: sequence - 1,
+                    };
+                    self.miss(since_us, item.time_us, span);
+                }
+            }
             // What stood before may have been acknowledged: after a power loss nobody knows how far.
-            _ => (sequence, item.time_us),
-        };
-        if sequence > expected && !item.is_tombstone() {
-            self.miss(since_us, item.time_us, sequence - expected);
+            _ => self.ends.extend(self.previous),
         }
         self.previous = Some((item.position, item.time_us));
     }
 
-    fn finish(mut self, now_us: i64) -> Vec<Hole> {
-        if let Some(mark) = self.mark {
-            let (found, since_us) = match self.previous {
-                Some((last, time_us)) if last.epoch == mark.epoch => (last.sequence.max(mark.floor), time_us),
-                // An epoch is about the time in milliseconds at which it began.
-                _ => (
-                    mark.floor,
-                    i64::try_from(mark.epoch)
-                        .unwrap_or(i64::MAX)
-                        .saturating_mul(1_000)
-                        .min(now_us),
-                ),
+    /// Looks for ends that the mark knows and the store does not.
+    fn finish(mut self, mark: Option<&Mark>) -> Vec<Hole> {
+        self.ends.extend(self.previous);
+        for run in mark.map(Mark::runs).unwrap_or_default() {
+            let end = self.ends.iter().find(|(last, _)| last.epoch == run.epoch);
+            let (found, since_us) = end.map_or_else(
+                || (0, run.began_us().min(run.last_us)),
+                |(last, time_us)| (last.sequence, *time_us),
+            );
+            let rest = Run {
+                floor: run.floor.max(found),
+                ..*run
             };
-            if mark.last > found {
-                self.miss(since_us, now_us, mark.last - found);
+            if let Some(span) = rest.expected() {
+                self.miss(since_us, run.last_us, span);
             }
         }
         self.holes
     }
 
-    fn miss(&mut self, from_us: i64, to_us: i64, ticks: u64) {
+    fn miss(&mut self, from_us: i64, to_us: i64, span: Span) {
         self.holes.push(Hole {
             from_us,
             to_us,
-            ticks,
+            span: Some(span),
         });
     }
 }

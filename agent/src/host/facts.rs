@@ -31,11 +31,16 @@ pub fn facts() -> HostFacts {
         memory_bytes,
         hypervisor: String::new(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-        boot_time_us: System::boot_time()
-            .ok()
-            .and_then(|boot_s| i64::try_from(boot_s).ok())
-            .map_or(0, |boot_s| boot_s.saturating_mul(1_000_000)),
+        boot_time_us: boot_time_us(),
     }
+}
+
+/// When the host started, microseconds since the Unix epoch; 0 when it does not say.
+pub fn boot_time_us() -> i64 {
+    System::boot_time()
+        .ok()
+        .and_then(|boot_s| i64::try_from(boot_s).ok())
+        .map_or(0, |boot_s| boot_s.saturating_mul(1_000_000))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod memory;
 mod network;
 mod parse;
 
-pub use facts::facts;
+pub use facts::{boot_time_us, facts};
 
 use file::KeptFile;
 use filesystem::FileSystem;

@@ -89,6 +89,7 @@ impl Schedule {
             from_us,
             to_us,
             ticks,
+            lost: None,
         })
     }
 }
@@ -103,6 +104,7 @@ impl Due {
             from_us: self.at_us,
             to_us: self.at_us,
             ticks: 1,
+            lost: None,
         }
     }
 }

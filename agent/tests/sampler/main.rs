@@ -102,7 +102,7 @@ fn names(record: &Record) -> HashMap<VmId, String> {
     facts
         .filter_map(|fact| match fact {
             Fact::Vm(facts) => Some((facts.vm, facts.name.clone())),
-            Fact::Host(_) => None,
+            Fact::Host(_) | Fact::Run(_) => None,
         })
         .collect()
 }
@@ -215,6 +215,7 @@ async fn one_stopped_qemu_costs_no_other_vm_a_tick() {
                 group: Group::Dear,
                 cause: Cause::Busy,
                 ticks: 1,
+                lost: None,
                 ..
             },
         ] = record.tick.gaps[..]

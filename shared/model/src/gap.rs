@@ -1,4 +1,7 @@
 //! Samples that should exist and do not, with the reason: nothing is missing silently.
+//!
+//! Two kinds of gaps: what was **not taken** (the source did not answer) is a span of time; what was taken and **lost** is
+//! besides a [`Span`] of sequence numbers, so that each tick that ever got a number is either stored or in exactly one gap.
 
 use crate::entity::VmId;
 use bincode::{Decode, Encode};
@@ -45,6 +48,16 @@ pub enum Cause {
     Corruption,
     /// The buffer could take samples neither on disk nor in memory.
     BufferFull,
+    /// Numbers are missing in a run of the agent, and it has not said why.
+    Unexplained,
+    /// The agent did not run, and nothing is known about why.
+    AgentDown,
+    /// The agent was stopped in order.
+    AgentStopped,
+    /// The agent ended without being asked to: a crash, or `kill -9`.
+    AgentKilled,
+    /// The host was off or restarting.
+    HostDown,
 }
 
 impl Cause {
@@ -58,7 +71,39 @@ impl Cause {
             Self::EvictedByAge => "evicted_by_age",
             Self::Corruption => "corruption",
             Self::BufferFull => "buffer_full",
+            Self::Unexplained => "unexplained",
+            Self::AgentDown => "agent_down",
+            Self::AgentStopped => "agent_stopped",
+            Self::AgentKilled => "agent_killed",
+            Self::HostDown => "host_down",
         }
+    }
+
+    /// What a collector concludes from missing numbers alone, until the agent tells more.
+    pub const PROVISIONAL: [Self; 5] = [
+        Self::Unexplained,
+        Self::AgentDown,
+        Self::AgentStopped,
+        Self::AgentKilled,
+        Self::HostDown,
+    ];
+}
+
+/// Consecutive ticks of one run of an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct Span {
+    /// Which run.
+    pub epoch: u64,
+    /// Sequence of the first.
+    pub first: u64,
+    /// Sequence of the last.
+    pub last: u64,
+}
+
+impl Span {
+    /// How many ticks.
+    pub const fn ticks(self) -> u64 {
+        self.last.saturating_sub(self.first).saturating_add(1)
     }
 }
 
@@ -77,4 +122,6 @@ pub struct Gap {
     pub to_us: i64,
     /// How many ticks are missing; 0 when it can't be known (a damaged store).
     pub ticks: u64,
+    /// Which ticks were lost, for a gap of the buffer; `None` for samples that were never taken.
+    pub lost: Option<Span>,
 }

@@ -13,6 +13,6 @@ pub mod sample;
 pub mod wire;
 
 pub use entity::{Entity, HostId, Kind, Owner, VmId};
-pub use gap::{Cause, Gap, Group};
+pub use gap::{Cause, Gap, Group, Span};
 pub use metric::{Metric, Unit};
-pub use sample::{Fact, HostFacts, Position, Record, Table, Tick, Value, VmFacts};
+pub use sample::{Fact, HostFacts, Position, Record, RunFacts, Table, Tick, Value, VmFacts};

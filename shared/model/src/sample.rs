@@ -1,7 +1,7 @@
 //! Samples in memory: what an agent takes, what a collector stores, what a live feed carries.
 
 use crate::entity::{Entity, Kind, VmId};
-use crate::gap::Gap;
+use crate::gap::{Cause, Gap};
 use bincode::{Decode, Encode};
 use std::fmt;
 
@@ -141,6 +141,17 @@ pub enum Fact {
     Host(HostFacts),
     /// About a VM.
     Vm(VmFacts),
+    /// About a run of the agent; told in its first tick.
+    Run(RunFacts),
+}
+
+/// How a run of the agent began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct RunFacts {
+    /// Which run.
+    pub epoch: u64,
+    /// Why there were no ticks between the run before and this one.
+    pub before: Cause,
 }
 
 /// Static facts of a host. Absent ones are empty or 0.

@@ -68,6 +68,7 @@ pub(crate) async fn write(database: &Database) -> Fleet {
         from_us: from.as_microsecond() + 10_000_000,
         to_us: from.as_microsecond() + 10_000_000,
         ticks: 1,
+        lost: None,
     });
     ticks.push(Tick {
         time_us: now.as_microsecond(),

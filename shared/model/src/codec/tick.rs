@@ -3,7 +3,7 @@
 use super::cursor::{Cursor, put_count, put_signed, put_varint};
 use super::history::{History, check_text};
 use super::{Error, MAX_ENTITIES, MAX_FRAME_NOTES, MAX_FRAME_ROWS, columns, portable};
-use crate::{Entity, Fact, Kind, Table, Tick, Value, catalogue};
+use crate::{Entity, Fact, Gap, Kind, Span, Table, Tick, Value, catalogue};
 
 /// In place of a number of rows: the kind has no table.
 const NO_TABLE: u64 = 0;
@@ -97,6 +97,7 @@ pub(crate) fn write(
     }
     put_count(out, tick.gaps.len());
     for gap in &tick.gaps {
+        check_gap(gap)?;
         portable::write(gap, out)?;
     }
     for (kind, table) in Kind::ALL.into_iter().zip(numbered) {
@@ -149,7 +150,9 @@ pub(crate) fn read(
         tick.facts.push(fact);
     }
     for _ in 0..read_notes(cursor, budget)? {
-        tick.gaps.push(cursor.portable()?);
+        let gap = cursor.portable()?;
+        check_gap(&gap)?;
+        tick.gaps.push(gap);
     }
     for kind in Kind::ALL {
         if read_rows(cursor, history, kind)? {
@@ -222,5 +225,19 @@ fn check_fact(fact: &Fact) -> Result<(), Error> {
             texts.into_iter().try_for_each(|text| check_text(text))
         }
         Fact::Vm(vm) => check_text(&vm.name),
+        Fact::Run(_) => Ok(()),
+    }
+}
+
+/// A span that no database could hold, or that ends before it begins, was not written by an agent.
+fn check_gap(gap: &Gap) -> Result<(), Error> {
+    let fits = |number| i64::try_from(number).is_ok();
+    match gap.lost {
+        Some(Span { epoch, first, last }) if first > last || first == 0 || !fits(epoch) || !fits(last) => {
+            Err(Error::Invalid {
+                what: "span of a gap",
+            })
+        }
+        _ => Ok(()),
     }
 }

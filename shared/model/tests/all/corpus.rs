@@ -15,8 +15,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use vmscope_model::wire::{self, FrameEncoder, Message};
 use vmscope_model::{
-    Cause, Entity, Fact, Gap, Group, HostFacts, HostId, Kind, Owner, Record, Table, Tick, Value, VmFacts,
-    VmId, catalogue, record,
+    Cause, Entity, Fact, Gap, Group, HostFacts, HostId, Kind, Owner, Record, RunFacts, Span, Table, Tick,
+    Value, VmFacts, VmId, catalogue, record,
 };
 
 fn corpus(target: &str) -> PathBuf {
@@ -71,6 +71,10 @@ fn records() -> [Record; 2] {
                 vm,
                 name: "web".into(),
             }),
+            Fact::Run(RunFacts {
+                epoch: 7,
+                before: Cause::HostDown,
+            }),
         ];
         let (group, cause) = (Group::Dear, Cause::Deadline);
         tick.gaps = vec![Gap {
@@ -80,6 +84,11 @@ fn records() -> [Record; 2] {
             from_us: 1,
             to_us: number,
             ticks: 2,
+            lost: Some(Span {
+                epoch: 7,
+                first: 3,
+                last: 4,
+            }),
         }];
         Record {
             dictionary: dictionary.clone(),

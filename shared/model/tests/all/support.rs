@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use vmscope_model::{
-    Cause, Entity, Fact, Gap, Group, HostFacts, Kind, Owner, Position, Record, Table, Tick, Value, VmFacts,
-    VmId,
+    Cause, Entity, Fact, Gap, Group, HostFacts, Kind, Owner, Position, Record, RunFacts, Span, Table, Tick,
+    Value, VmFacts, VmId,
 };
 
 /// A tick with its rows named instead of numbered.
@@ -71,22 +71,32 @@ fn note() -> impl Strategy<Value = (Vec<Fact>, Vec<Gap>)> {
         })
     });
     let guest = (0..6_u8, "[a-z]{0,9}").prop_map(|(number, name)| Fact::Vm(VmFacts { vm: vm(number), name }));
+    let run = any::<u64>().prop_map(|epoch| {
+        let before = Cause::AgentKilled;
+        Fact::Run(RunFacts { epoch, before })
+    });
     let gap = (
         proptest::option::of(0..6_u8),
         any::<i64>(),
         any::<i64>(),
         any::<u64>(),
+        proptest::option::of((any::<u32>(), 1..9_u64, 0..9_u64)),
     )
-        .prop_map(|(number, from_us, to_us, ticks)| Gap {
+        .prop_map(|(number, from_us, to_us, ticks, lost)| Gap {
             vm: number.map(vm),
             group: Group::Dear,
             cause: Cause::Busy,
             from_us,
             to_us,
             ticks,
+            lost: lost.map(|(epoch, first, more)| Span {
+                epoch: epoch.into(),
+                first,
+                last: first + more,
+            }),
         });
     (
-        proptest::collection::vec(prop_oneof![host, guest], 0..3),
+        proptest::collection::vec(prop_oneof![host, guest, run], 0..3),
         proptest::collection::vec(gap, 0..3),
     )
 }

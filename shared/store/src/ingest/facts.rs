@@ -25,6 +25,8 @@ pub(super) async fn write(
                     })?;
                     names.insert(*id, text(&facts.name));
                 }
+                // The ledger's.
+                Fact::Run(_) => {}
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Gaps of the ticks, into the loss ledger.
+//! Gaps of the ticks that were never taken. What was taken and lost is the [ledger's](super::ledger).
 
 use crate::{Error, instant};
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ SELECT * FROM unnest($1::int4[], $2::int4[], $3::text[], $4::text[], $5::timesta
     let (mut hosts, mut vms, mut groups, mut causes) = (vec![], Vec::<Option<i32>>::new(), vec![], vec![]);
     let (mut from, mut to, mut missing) = (vec![], vec![], Vec::<i64>::new());
     for (host_id, tick) in ticks {
-        for gap in &tick.gaps {
+        for gap in tick.gaps.iter().filter(|gap| gap.lost.is_none()) {
             let vm_id = |vm| {
                 vm_ids.get(&vm).copied().ok_or(Error::Missing {
                     operation: "write_gaps",

@@ -5,7 +5,7 @@ use crate::{Error, instant};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use tokio_postgres::Transaction;
-use vmscope_model::{Position, Tick};
+use vmscope_model::{Position, Span, Tick};
 
 /// One agent run: (host id, epoch as the database holds it).
 type Run = (i32, i64);
@@ -14,7 +14,24 @@ type Run = (i32, i64);
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     sequence: i64,
+    /// The latest time of the ticks taken here.
     last_tick_us: Option<i64>,
+    /// Time of the last tick, taken here or before.
+    previous_us: Option<i64>,
+}
+
+/// What the numbers of the ticks say about missing ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// The first tick of a run.
+    Start { host_id: i32, epoch: i64, time_us: i64 },
+    /// Numbers that were left out within a run, between two times.
+    Hole {
+        host_id: i32,
+        lost: Span,
+        from_us: i64,
+        to_us: i64,
+    },
 }
 
 /// The marks of the runs in a transaction, locked in the database until it ends.
@@ -29,6 +46,36 @@ fn signed(what: &'static str, number: u64) -> Result<i64, Error> {
     })
 }
 
+impl Mark {
+    /// Moves on to a tick; says whether it begins a run, and which numbers it leaves out.
+    fn take(
+        &mut self,
+        (host_id, epoch): Run,
+        sequence: i64,
+        time_us: i64,
+    ) -> impl Iterator<Item = Finding> + use<> {
+        let start = (self.sequence == 0).then_some(Finding::Start {
+            host_id,
+            epoch,
+            time_us,
+        });
+        let hole = (sequence > self.sequence + 1).then(|| Finding::Hole {
+            host_id,
+            lost: Span {
+                epoch: epoch.cast_unsigned(),
+                first: self.sequence.cast_unsigned() + 1,
+                last: sequence.cast_unsigned() - 1,
+            },
+            from_us: self.previous_us.unwrap_or(time_us),
+            to_us: time_us,
+        });
+        self.sequence = sequence;
+        self.last_tick_us = self.last_tick_us.max(Some(time_us));
+        self.previous_us = Some(time_us);
+        start.into_iter().chain(hole)
+    }
+}
+
 impl Marks {
     /// Reads and locks the marks of all runs in `batches`, making those that are missing.
     ///
@@ -41,7 +88,7 @@ impl Marks {
 INSERT INTO ingest_progress AS p (host_id, epoch, sequence)
 SELECT host_id, epoch, 0 FROM unnest($1::int4[], $2::int8[]) AS r (host_id, epoch) ORDER BY host_id, epoch
 ON CONFLICT (host_id, epoch) DO UPDATE SET sequence = p.sequence
-RETURNING host_id, epoch, sequence";
+RETURNING host_id, epoch, sequence, (extract(epoch FROM last_tick_at) * 1000000)::int8";
         let mut runs = Vec::with_capacity(batches.len());
         for batch in batches {
             runs.push((batch.host_id, signed("epoch", batch.epoch)?));
@@ -59,19 +106,20 @@ RETURNING host_id, epoch, sequence";
                 Mark {
                     sequence: row.get(2),
                     last_tick_us: None,
+                    previous_us: row.get(3),
                 },
             )
         };
         Ok(Self(rows.iter().map(mark).collect()))
     }
 
-    /// The ticks above the marks, which move on with them.
+    /// The ticks above the marks, which move on with them, and what their numbers leave out.
     pub(super) fn take_new<'a>(
         &mut self,
         batches: &'a [HostBatch],
         committed: &mut Committed,
-    ) -> Result<Vec<(i32, &'a Tick)>, Error> {
-        let mut new = Vec::new();
+    ) -> Result<(Vec<(i32, &'a Tick)>, Vec<Finding>), Error> {
+        let (mut new, mut findings) = (Vec::new(), Vec::new());
         for batch in batches {
             let run = (batch.host_id, signed("epoch", batch.epoch)?);
             let mark = self.0.get_mut(&run).ok_or(Error::Missing {
@@ -83,13 +131,33 @@ RETURNING host_id, epoch, sequence";
                     committed.duplicates += 1;
                     continue;
                 }
-                mark.sequence = sequence;
-                mark.last_tick_us = mark.last_tick_us.max(Some(tick.time_us));
+                findings.extend(mark.take(run, sequence, tick.time_us));
                 committed.ticks += 1;
                 new.push((batch.host_id, tick));
             }
         }
-        Ok(new)
+        Ok((new, findings))
+    }
+
+    /// The highest stored sequence of a run, 0 for none.
+    pub(super) async fn stored(
+        &self,
+        transaction: &Transaction<'_>,
+        host_id: i32,
+        epoch: u64,
+    ) -> Result<u64, Error> {
+        const STORED: &str = "\
+-- stored
+SELECT sequence FROM ingest_progress WHERE host_id = $1 AND epoch = $2";
+        let epoch = signed("epoch", epoch)?;
+        if let Some(mark) = self.0.get(&(host_id, epoch)) {
+            return Ok(mark.sequence.cast_unsigned());
+        }
+        let row = transaction
+            .query_opt(STORED, &[&host_id, &epoch])
+            .await
+            .map_err(Error::statement("stored"))?;
+        Ok(row.map_or(0, |row| row.get::<_, i64>(0).cast_unsigned()))
     }
 
     /// Writes the marks that moved.

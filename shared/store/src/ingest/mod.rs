@@ -15,7 +15,9 @@ mod copy;
 mod facts;
 mod gaps;
 mod latest;
+mod ledger;
 mod marks;
+mod range;
 mod rows;
 mod writer;
 

@@ -2,7 +2,7 @@
 
 use super::latest::Latest;
 use super::marks::Marks;
-use super::{Committed, HostBatch, facts, gaps, rows};
+use super::{Committed, HostBatch, facts, gaps, ledger, rows};
 use crate::schema::Flavor;
 use crate::schema::partition::{self, Day};
 use crate::{Error, entity, instant, pool};
@@ -68,13 +68,14 @@ impl Writer {
             .map_err(Error::statement("begin"))?;
         let mut committed = Committed::default();
         let mut marks = Marks::lock(&transaction, batches).await?;
-        let ticks = marks.take_new(batches, &mut committed)?;
+        let (ticks, findings) = marks.take_new(batches, &mut committed)?;
         let vm_ids = named_vms(&transaction, &ticks).await?;
         facts::write(&transaction, &ticks, &vm_ids).await?;
         gaps::write(&transaction, &ticks, &vm_ids).await?;
         committed.rows = rows::write(&transaction, &ticks).await?;
         let updated = self.latest.write(&transaction, &ticks).await?;
         marks.store(&transaction).await?;
+        ledger::write(&transaction, &marks, &findings, &ticks).await?;
         transaction.commit().await.map_err(Error::statement("commit"))?;
         self.latest.committed(&updated);
         committed.marks = marks.positions();
@@ -106,7 +107,7 @@ async fn named_vms(
     for (host_id, tick) in ticks {
         let facts = tick.facts.iter().filter_map(|fact| match fact {
             Fact::Vm(facts) => Some(facts.vm),
-            Fact::Host(_) => None,
+            Fact::Host(_) | Fact::Run(_) => None,
         });
         let mut named = facts.chain(tick.gaps.iter().filter_map(|gap| gap.vm)).peekable();
         if named.peek().is_some() {

@@ -206,7 +206,7 @@ on_both_flavors! {
             name: "node\0-1".to_owned(), cpu_count: 8, memory_bytes: 1 << 34, boot_time_us: NOON_US, ..HostFacts::default()
         };
         let gap = |vm| Gap {
-            vm, group: Group::Dear, cause: Cause::Busy, from_us: NOON_US, to_us: NOON_US + 1, ticks: 1,
+            vm, group: Group::Dear, cause: Cause::Busy, from_us: NOON_US, to_us: NOON_US + 1, ticks: 1, lost: None,
         };
         let tick = Tick {
             time_us: NOON_US + 2,

@@ -181,7 +181,7 @@ on_both_flavors! {
         let now_us = Timestamp::now().as_microsecond();
         let gap = |vm, minute: i64| Gap {
             vm, group: Group::Cheap, cause: Cause::Deadline,
-            from_us: now_us - minute * 60_000_000, to_us: now_us - minute * 60_000_000 + 1000, ticks: 2,
+            from_us: now_us - minute * 60_000_000, to_us: now_us - minute * 60_000_000 + 1000, ticks: 2, lost: None,
         };
         let gaps = vec![gap(None, 1), gap(Some(vm_uuid(0)), 2), gap(Some(vm_uuid(1)), 3), gap(None, 90)];
         let mut writer = Writer::connect(database.url()).await.unwrap();

@@ -10,6 +10,7 @@
 mod entities;
 mod fixture;
 mod ingest;
+mod ledger;
 mod lists;
 mod schema;
 mod series;
