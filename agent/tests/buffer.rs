@@ -4,10 +4,10 @@
 
 mod common;
 
-use common::{ALL, append, everything, large_record, number, numbers, open, record, told};
+use common::{ALL, append, everything, large_record, number, numbers, open, record, time_us, told};
 use std::fs;
 use vmscope_agent::buffer::{Batch, Buffer, Config, Error};
-use vmscope_model::{Cause, Position};
+use vmscope_model::{Cause, Position, Record};
 
 #[tokio::test]
 async fn gives_records_in_order_over_restarts_with_growing_epochs() {
@@ -123,6 +123,73 @@ async fn drops_the_oldest_to_stay_below_its_size_and_tells_how_many() {
     assert!(lost() > 50, "{}", lost());
     assert_eq!(records.len() as u64 + lost(), appended);
     assert_eq!(told(&records, Cause::EvictedBySize), lost());
+}
+
+/// The numbers of the records that these gaps call lost.
+fn lost_sequences(records: &[(Position, Record)]) -> Vec<u64> {
+    let gaps = records.iter().flat_map(|(_, record)| &record.tick.gaps);
+    let mut sequences: Vec<u64> = gaps
+        .filter_map(|gap| gap.lost)
+        .flat_map(|lost| lost.first..=lost.last)
+        .collect();
+    sequences.sort_unstable();
+    sequences
+}
+
+#[tokio::test]
+async fn names_each_record_that_it_drops_once_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        max_bytes: 64 << 10,
+        ..Config::default()
+    };
+    let (buffer, _) = open(folder.path(), &config);
+    for number in 1..=200 {
+        // Of different sizes, so that one append drops many, one or none.
+        buffer
+            .append(large_record(
+                number,
+                [500, 1_500, 2_500, 3_500][usize::try_from(number % 4).unwrap()],
+            ))
+            .await
+            .unwrap();
+    }
+    // What an append drops is told by the next one: go on until one drops nothing.
+    let mut appended = 200;
+    let last = loop {
+        let before = buffer.status().borrow().lost.evicted_by_size;
+        appended += 1;
+        let last = append(&buffer, appended..=appended).await;
+        if buffer.status().borrow().lost.evicted_by_size == before {
+            break last;
+        }
+    };
+    let records = everything(&buffer).await;
+    let mut accounted = lost_sequences(&records);
+    accounted.extend(records.iter().map(|(position, _)| position.sequence));
+    accounted.sort_unstable();
+    let all: Vec<u64> = (1..=last.sequence).collect();
+    assert_eq!(accounted, all, "none is nowhere and none is there twice");
+}
+
+#[tokio::test]
+async fn knows_how_the_run_before_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, recovery) = open(folder.path(), &Config::default());
+    assert_eq!(recovery.before, None);
+    append(&first, 1..=5).await;
+    first.close().await;
+    let (second, recovery) = open(folder.path(), &Config::default());
+    let before = recovery.before.unwrap();
+    assert!(before.closed);
+    assert!(before.last_us >= time_us(5));
+    // As `kill -9` leaves it: the mark as it was while the buffer was in use.
+    append(&second, 6..=7).await;
+    let mark = fs::read(folder.path().join("mark")).unwrap();
+    second.close().await;
+    fs::write(folder.path().join("mark"), mark).unwrap();
+    let (_, recovery) = open(folder.path(), &Config::default());
+    assert!(!recovery.before.unwrap().closed);
 }
 
 #[tokio::test]

@@ -304,10 +304,14 @@ impl Keeper {
     }
 
     fn raise_floor(&mut self, upto: Position) {
-        self.disk.raise_floor(Position {
-            sequence: upto.sequence.min(self.sequence),
-            ..upto
-        });
+        // Of this run nothing can leave that was not taken; of earlier ones the mark knows the end.
+        let own = upto.epoch == self.epoch();
+        let sequence = if own {
+            upto.sequence.min(self.sequence)
+        } else {
+            upto.sequence
+        };
+        self.disk.raise_floor(Position { sequence, ..upto });
     }
 
     fn lose(&mut self, cause: Cause, item: &Item) {

@@ -109,8 +109,7 @@ impl Mark {
         let mut text: String = self.runs.iter().map(line).collect();
         text.push_str(if self.closed { "closed\n" } else { "open\n" });
         let sum = crc32fast::hash(text.as_bytes());
-        text.push_str(&format!("{END} {sum:08x}\n"));
-        text
+        text + &format!("{END} {sum:08x}\n")
     }
 
     /// The mark that a text begins with; `None` when there is none, or a damaged one.

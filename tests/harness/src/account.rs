@@ -1,7 +1,8 @@
 //! The oracle of the fault tests: the agent's own account of every tick that its buffer took, held against the database.
 //!
 //! The agent writes `begin EPOCH SEQUENCE TIME_US` before it hands a tick to the buffer and `took EPOCH SEQUENCE TIME_US kind=rows ...`
-//! after the buffer has made it durable. A tick's time is unique for one host, so rows are matched by time.
+//! after the buffer has made it durable. A tick's time is unique for one host, so rows are matched by time; entries of the
+//! loss ledger are matched by number. Every tick that was begun must be stored once or stand in exactly one entry.
 
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -18,8 +19,8 @@ pub struct Account {
     took: Rows,
     /// Where each confirmed tick stands, by its time.
     positions: BTreeMap<i64, (u64, u64)>,
-    /// Times of ticks that were begun and never confirmed: the agent was killed in between, so they may or may not exist.
-    uncertain: Vec<i64>,
+    /// Ticks that were begun and never confirmed, by their time: the agent was killed in between, so they may or may not exist.
+    uncertain: BTreeMap<i64, (u64, u64)>,
     /// The last position of each epoch that the buffer confirmed.
     pub last: BTreeMap<u64, u64>,
 }
@@ -33,6 +34,8 @@ pub struct Verdict {
     pub rows: u64,
     /// Ticks begun and never confirmed.
     pub uncertain: u64,
+    /// Confirmed ticks that are not stored and stand in the ledger.
+    pub entered: u64,
     /// What does not fit, in words; empty when every sample is there exactly once.
     pub faults: Vec<String>,
 }
@@ -43,6 +46,7 @@ impl Verdict {
         self.ticks += other.ticks;
         self.rows += other.rows;
         self.uncertain += other.uncertain;
+        self.entered += other.entered;
         self.faults.extend(other.faults);
     }
 }
@@ -74,7 +78,10 @@ impl Account {
                 _ => bail!("odd line {line:?}"),
             }
         }
-        account.uncertain = begun.into_values().collect();
+        account.uncertain = begun
+            .into_iter()
+            .map(|(position, time_us)| (time_us, position))
+            .collect();
         Ok(account)
     }
 
@@ -105,48 +112,86 @@ impl Account {
                 .is_some_and(|at| at.0 == epoch && at.1 > sequence)
         };
         self.took.retain(|(time, _), _| !beyond(time));
+        self.uncertain.retain(|_, at| at.0 != epoch || at.1 <= sequence);
         self
     }
 
-    /// Compares with what is in the sample tables of `host`.
+    /// Compares with what is in the sample tables and in the loss ledger of `host`.
     ///
     /// # Errors
     /// When the database can't be read.
     pub async fn compare(&self, database: &Client, host: HostId) -> anyhow::Result<Verdict> {
         let mut stored = read_rows(database, host).await?;
+        let ledger = read_ledger(database, host).await?;
         let mut verdict = Verdict {
             uncertain: self.uncertain.len() as u64,
             ..Verdict::default()
         };
-        verdict.ticks = self
-            .took
-            .keys()
-            .map(|(time, _)| time)
-            .collect::<std::collections::BTreeSet<_>>()
-            .len() as u64;
-        for (key, expected) in &self.took {
-            verdict.rows += expected;
-            let found = stored.remove(key).unwrap_or(0);
-            if found != *expected {
+        for (time, rows) in by_time(&self.took) {
+            verdict.ticks += 1;
+            verdict.rows += rows.values().sum::<u64>();
+            let entries = self.positions.get(&time).map_or(0, |at| entries(&ledger, *at));
+            let found: BTreeMap<&str, u64> = rows
+                .keys()
+                .map(|kind| (*kind, stored.remove(&(time, *kind)).unwrap_or(0)))
+                .collect();
+            let is_lost = found.values().all(|count| *count == 0);
+            verdict.entered += u64::from(is_lost && entries == 1);
+            if !(found == rows && entries == 0 || is_lost && entries == 1) {
                 verdict.faults.push(format!(
-                    "{} at {}: {expected} rows taken, {found} stored",
-                    key.1, key.0
+                    "tick at {time}: rows {rows:?} taken, {found:?} stored, {entries} entries in the ledger"
+                ));
+            }
+        }
+        for (time, at) in &self.uncertain {
+            let found = by_time(&stored).remove(time).unwrap_or_default();
+            stored.retain(|(other, _), _| other != time);
+            let entries = entries(&ledger, *at);
+            let twice = found.get(Kind::Host.name()).is_some_and(|count| *count > 1);
+            if twice || usize::from(!found.is_empty()) + entries != 1 {
+                verdict.faults.push(format!(
+                    "tick at {time}, never confirmed: {found:?} stored, {entries} entries in the ledger"
                 ));
             }
         }
         for ((time, kind), count) in stored {
-            if !self.uncertain.contains(&time) {
-                verdict
-                    .faults
-                    .push(format!("{kind} at {time}: {count} rows stored, none taken"));
-            } else if kind == Kind::Host.name() && count > 1 {
-                verdict
-                    .faults
-                    .push(format!("host at {time}: stored {count} times"));
-            }
+            verdict
+                .faults
+                .push(format!("{kind} at {time}: {count} rows stored, none taken"));
         }
         Ok(verdict)
     }
+}
+
+fn by_time(rows: &Rows) -> BTreeMap<i64, BTreeMap<&'static str, u64>> {
+    let mut ticks: BTreeMap<i64, BTreeMap<&'static str, u64>> = BTreeMap::new();
+    for ((time, kind), count) in rows {
+        ticks.entry(*time).or_default().insert(*kind, *count);
+    }
+    ticks
+}
+
+/// A range of positions, both ends inclusive.
+type Range = ((u64, u64), (u64, u64));
+
+/// How many ranges hold this position.
+fn entries(ledger: &[Range], at: (u64, u64)) -> usize {
+    ledger
+        .iter()
+        .filter(|(first, last)| (*first..=*last).contains(&at))
+        .count()
+}
+
+async fn read_ledger(database: &Client, host: HostId) -> anyhow::Result<Vec<Range>> {
+    let text = "SELECT first_epoch, first_sequence, last_epoch, last_sequence FROM gap g JOIN host h ON h.id = g.host_id
+        WHERE h.uuid = $1 AND first_epoch IS NOT NULL";
+    let rows = database.query(text, &[&host.0]).await?;
+    rows.iter()
+        .map(|row| {
+            let number = |index| anyhow::Ok(u64::try_from(row.get::<_, i64>(index))?);
+            Ok(((number(0)?, number(1)?), (number(2)?, number(3)?)))
+        })
+        .collect()
 }
 
 async fn read_rows(database: &Client, host: HostId) -> anyhow::Result<Rows> {
@@ -189,7 +234,7 @@ mod tests {
         .unwrap();
         assert_eq!(account.took.into_iter().collect::<Vec<_>>(), [((100, "host"), 1)]);
         assert_eq!(
-            account.uncertain,
+            account.uncertain.into_keys().collect::<Vec<_>>(),
             [200, 300],
             "the torn last line confirms nothing"
         );

@@ -69,7 +69,9 @@ pub struct Outcome {
 impl Outcome {
     /// Whether every sample is there exactly once, but for at most the tick in hand at each kill of the agent.
     pub fn holds(&self) -> bool {
-        self.verdict.faults.is_empty() && self.verdict.uncertain <= self.agent_kills && self.verdict.ticks > 0
+        // None of these faults takes anything that the buffer has.
+        let kept = self.verdict.faults.is_empty() && self.verdict.entered == 0;
+        kept && self.verdict.uncertain <= self.agent_kills && self.verdict.ticks > 0
     }
 
     /// For people: what was done and what the count says.
@@ -83,10 +85,12 @@ impl Outcome {
             ticks,
             rows,
             uncertain,
+            entered,
             faults,
         } = &self.verdict;
         let mut text = format!(
-            "faults made: {}\nticks taken {ticks}, rows {rows}, lost or double {}, in hand at a kill {uncertain}",
+            "faults made: {}\nticks taken {ticks}, rows {rows}, lost without a word or double {}, lost and entered {entered}, \
+             in hand at a kill {uncertain}",
             made.join(", "),
             faults.len()
         );

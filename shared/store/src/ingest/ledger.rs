@@ -188,7 +188,7 @@ async fn enter_account(
 }
 
 /// What is left of `new` to either side of `taken`, whose times bound the pieces.
-fn split<'a>(new: New<'a>, taken: Range, from_us: i64, to_us: i64) -> impl Iterator<Item = New<'a>> {
+fn split(new: New<'_>, taken: Range, from_us: i64, to_us: i64) -> impl Iterator<Item = New<'_>> {
     let (before, after) = new.range.without(taken);
     let before = before.map(|range| New {
         range,

@@ -20,6 +20,15 @@ struct Mark {
     previous_us: Option<i64>,
 }
 
+/// What a transaction is to write.
+#[derive(Debug)]
+pub(super) struct Taken<'a> {
+    /// (host id, tick), each above its mark.
+    pub(super) ticks: Vec<(i32, &'a Tick)>,
+    /// What their numbers leave out.
+    pub(super) findings: Vec<Finding>,
+}
+
 /// What the numbers of the ticks say about missing ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finding {
@@ -118,7 +127,7 @@ RETURNING host_id, epoch, sequence, (extract(epoch FROM last_tick_at) * 1000000)
         &mut self,
         batches: &'a [HostBatch],
         committed: &mut Committed,
-    ) -> Result<(Vec<(i32, &'a Tick)>, Vec<Finding>), Error> {
+    ) -> Result<Taken<'a>, Error> {
         let (mut new, mut findings) = (Vec::new(), Vec::new());
         for batch in batches {
             let run = (batch.host_id, signed("epoch", batch.epoch)?);
@@ -136,7 +145,7 @@ RETURNING host_id, epoch, sequence, (extract(epoch FROM last_tick_at) * 1000000)
                 new.push((batch.host_id, tick));
             }
         }
-        Ok((new, findings))
+        Ok(Taken { ticks: new, findings })
     }
 
     /// The highest stored sequence of a run, 0 for none.

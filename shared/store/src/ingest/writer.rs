@@ -1,7 +1,7 @@
 //! The writer: a connection of its own, and one transaction a commit.
 
 use super::latest::Latest;
-use super::marks::Marks;
+use super::marks::{Marks, Taken};
 use super::{Committed, HostBatch, facts, gaps, ledger, rows};
 use crate::schema::Flavor;
 use crate::schema::partition::{self, Day};
@@ -68,7 +68,7 @@ impl Writer {
             .map_err(Error::statement("begin"))?;
         let mut committed = Committed::default();
         let mut marks = Marks::lock(&transaction, batches).await?;
-        let (ticks, findings) = marks.take_new(batches, &mut committed)?;
+        let Taken { ticks, findings } = marks.take_new(batches, &mut committed)?;
         let vm_ids = named_vms(&transaction, &ticks).await?;
         facts::write(&transaction, &ticks, &vm_ids).await?;
         gaps::write(&transaction, &ticks, &vm_ids).await?;

@@ -738,7 +738,8 @@ export interface components {
         /** @description A span without samples, with its cause. */
         SeriesGap: {
             /**
-             * @description Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`.
+             * @description Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`,
+             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`.
              * @example deadline
              */
             cause: string;
