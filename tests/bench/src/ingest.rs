@@ -3,7 +3,7 @@
 use crate::centre::Centre;
 use crate::figure::{Bar, Report};
 use crate::statistics::{lowest, median};
-use crate::{series, simulated};
+use crate::{series, settings, simulated};
 use anyhow::{Context, ensure};
 use std::path::Path;
 use std::process::Command;
@@ -15,15 +15,10 @@ use vmscope_model::wire::{Frame, FrameEncoder, Message};
 use vmscope_model::{HostId, Position, Record};
 use vmscope_store::Flavor;
 
-const HOSTS: usize = 20;
-const VMS: usize = 15;
-const TICKS: u32 = 1_000;
-/// 20 hosts x 15 VMs x 1,000 ticks.
-const ROWS: u32 = 300_000;
+const HOSTS: u32 = 20;
+const VMS: u32 = 15;
 /// Ticks in one frame: what an agent sends when it has a backlog.
 const TICKS_PER_FRAME: usize = 50;
-/// How often both ways are measured, in turn.
-const RUNS: usize = 5;
 /// The share of `\copy`'s rate to reach.
 const BAR: f64 = 0.8;
 
@@ -35,52 +30,60 @@ struct Backlog {
 }
 
 pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
+    // 20 hosts x 15 VMs x 1,000 ticks.
+    let ticks = settings::number("INGEST_TICKS", 1_000)?;
+    // How often both ways are measured, in turn.
+    let runs = settings::number("INGEST_RUNS", 5)?;
     for (flavor, name) in [
         (Flavor::Postgres, "postgresql"),
         (Flavor::Timescale, "timescaledb"),
     ] {
         let centre = Centre::start(flavor).await?;
         let (mut ingest_s, mut copy_s) = (Vec::new(), Vec::new());
-        for _ in 0..RUNS {
-            ingest_s.push(ingest(&centre).await?.as_secs_f64());
-            copy_s.push(copy(&centre).await?.as_secs_f64());
+        for _ in 0..runs {
+            ingest_s.push(ingest(&centre, ticks).await?.as_secs_f64());
+            copy_s.push(copy(&centre, ticks).await?.as_secs_f64());
         }
-        say(report, &format!("ingest.{name}"), &ingest_s, &copy_s);
+        say(report, &format!("ingest.{name}"), rows(ticks), &ingest_s, &copy_s);
     }
     Ok(())
 }
 
+const fn rows(ticks: u32) -> u32 {
+    HOSTS * VMS * ticks
+}
+
 /// How long the simulated hosts' backlogs take from the first frame to the last commit.
-async fn ingest(centre: &Centre) -> anyhow::Result<Duration> {
+async fn ingest(centre: &Centre, ticks: u32) -> anyhow::Result<Duration> {
     centre.client.batch_execute("TRUNCATE vm_sample").await?;
-    let took = send_all(&centre.site, backlogs()?).await?;
+    let took = send_all(&centre.site, backlogs(ticks)?).await?;
     ensure!(
-        centre.vm_rows().await? == u64::from(ROWS),
+        centre.vm_rows().await? == u64::from(rows(ticks)),
         "not every row arrived"
     );
     Ok(took)
 }
 
 /// How long `\copy` takes for the same rows into the same table.
-async fn copy(centre: &Centre) -> anyhow::Result<Duration> {
+async fn copy(centre: &Centre, ticks: u32) -> anyhow::Result<Duration> {
     let file = centre.site.path("rows.bin");
     copy_out(&centre.site.database_url, &file)?;
     centre.client.batch_execute("TRUNCATE vm_sample").await?;
     let took = copy_in(&centre.site.database_url, &file)?;
     ensure!(
-        centre.vm_rows().await? == u64::from(ROWS),
+        centre.vm_rows().await? == u64::from(rows(ticks)),
         "not every row was copied"
     );
     Ok(took)
 }
 
-fn say(report: &mut Report, name: &str, ingest_s: &[f64], copy_s: &[f64]) {
+fn say(report: &mut Report, name: &str, rows: u32, ingest_s: &[f64], copy_s: &[f64]) {
     let ratios: Vec<f64> = copy_s
         .iter()
         .zip(ingest_s)
         .map(|(copy, ingest)| copy / ingest)
         .collect();
-    let rate = |seconds: &[f64]| f64::from(ROWS) / median(seconds);
+    let rate = |seconds: &[f64]| f64::from(rows) / median(seconds);
     report.say(&format!("{name}.rows_per_s"), rate(ingest_s), "rows/s");
     report.say(&format!("{name}.psql_copy_rows_per_s"), rate(copy_s), "rows/s");
     let share = format!("{name}.share_of_psql_copy");
@@ -89,19 +92,19 @@ fn say(report: &mut Report, name: &str, ingest_s: &[f64], copy_s: &[f64]) {
 }
 
 /// New hosts for each run, so that no progress mark of an earlier one stands in the way.
-fn backlogs() -> anyhow::Result<Vec<Backlog>> {
-    let start_us = simulated::wall_us()? - i64::from(TICKS) * series::INTERVAL_US;
-    (0..HOSTS as u64)
-        .map(|number| backlog(number, start_us))
+fn backlogs(ticks: u32) -> anyhow::Result<Vec<Backlog>> {
+    let start_us = simulated::wall_us()? - i64::from(ticks) * series::INTERVAL_US;
+    (0..u64::from(HOSTS))
+        .map(|number| backlog(number, ticks, start_us))
         .collect()
 }
 
-fn backlog(number: u64, start_us: i64) -> anyhow::Result<Backlog> {
+fn backlog(number: u64, ticks: u32, start_us: i64) -> anyhow::Result<Backlog> {
     let host = HostId(Uuid::new_v4());
     let mut encoder = FrameEncoder::new(host);
     let records: Vec<(Position, Record)> = (1..)
         .map(|sequence| Position { epoch: 1, sequence })
-        .zip(series::full_rows(number, VMS, TICKS as usize, start_us))
+        .zip(series::full_rows(number, VMS as usize, ticks as usize, start_us))
         .collect();
     let frames = records
         .chunks(TICKS_PER_FRAME)
@@ -112,7 +115,7 @@ fn backlog(number: u64, start_us: i64) -> anyhow::Result<Backlog> {
         frames,
         last: Position {
             epoch: 1,
-            sequence: u64::from(TICKS),
+            sequence: u64::from(ticks),
         },
     })
 }

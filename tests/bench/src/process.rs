@@ -57,6 +57,20 @@ pub(crate) fn tree_memory(root: u32) -> anyhow::Result<Memory> {
     Ok(total)
 }
 
+/// CPU time that the whole machine has used: everything but idling, and waiting for disks.
+pub(crate) fn machine_cpu() -> anyhow::Result<Duration> {
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let first = text.lines().next().and_then(|line| line.strip_prefix("cpu "));
+    let fields: Vec<u64> = first
+        .context("no cpu line in /proc/stat")?
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    // user, nice, system, (idle, iowait,) irq, softirq
+    let busy = [0, 1, 2, 5, 6].map(|index| fields.get(index).copied().unwrap_or_default());
+    Ok(Duration::from_millis(10 * busy.iter().sum::<u64>()))
+}
+
 /// The process that has started the one behind this connection: PostgreSQL's first one, which all others come from.
 pub(crate) async fn postmaster(client: &Client) -> anyhow::Result<u32> {
     let backend: i32 = client.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);

@@ -109,6 +109,7 @@ impl Agents {
             collector: process::own_cpu(self.centre.collector.id())?,
             database: process::tree_cpu(self.centre.postmaster)?,
             simulator: process::own_cpu(std::process::id())?,
+            machine: process::machine_cpu()?,
             rows: metric("vmscope_collector_rows_total")?,
             ticks: metric("vmscope_collector_ticks_total")?,
             commits: metric("vmscope_collector_commit_seconds_count")?,

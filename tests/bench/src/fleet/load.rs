@@ -14,6 +14,7 @@ pub(super) struct Reading {
     pub(super) collector: Duration,
     pub(super) database: Duration,
     pub(super) simulator: Duration,
+    pub(super) machine: Duration,
     pub(super) rows: f64,
     pub(super) ticks: f64,
     pub(super) commits: f64,
@@ -31,6 +32,8 @@ pub(super) struct Load {
     pub(super) collector_cores: f64,
     pub(super) database_cores: f64,
     pub(super) simulator_cores: f64,
+    /// Of everything else on this machine: not far from 0, or the figures are worth little.
+    pub(super) other_cores: f64,
     pub(super) collector_rss_kib: u64,
     pub(super) queue_max: f64,
     pub(super) rows_in_flight_max: f64,
@@ -57,6 +60,12 @@ impl Load {
         let took = after.at - before.at;
         let seconds = took.as_secs_f64();
         let cores = |before: Duration, after: Duration| after.saturating_sub(before).as_secs_f64() / seconds;
+        let [collector_cores, database_cores, simulator_cores] = [
+            cores(before.collector, after.collector),
+            cores(before.database, after.database),
+            cores(before.simulator, after.simulator),
+        ];
+        let machine_cores = cores(before.machine, after.machine);
         let commits = after.commits - before.commits;
         ensure!(commits > 0.0, "nothing was committed");
         let lags = log.lags(before.at, after.at);
@@ -67,9 +76,10 @@ impl Load {
             ticks_per_s: (after.ticks - before.ticks) / seconds,
             commits_per_s: commits / seconds,
             commit_mean_ms: (after.commit_s - before.commit_s) / commits * 1_000.0,
-            collector_cores: cores(before.collector, after.collector),
-            database_cores: cores(before.database, after.database),
-            simulator_cores: cores(before.simulator, after.simulator),
+            collector_cores,
+            database_cores,
+            simulator_cores,
+            other_cores: machine_cores - collector_cores - database_cores - simulator_cores,
             collector_rss_kib: memory.rss_kib,
             queue_max: peaks.0,
             rows_in_flight_max: peaks.1,

@@ -15,6 +15,8 @@ use std::time::Duration;
 const GROWTH_BAR_S: f64 = 0.1;
 /// How old a tick may be at the end.
 const OLDEST_BAR_S: f64 = 3.0;
+/// The same within a step of the ramp, which is too short for a finer look.
+const STEP_GROWTH_S: f64 = 0.5;
 /// How long agents send before they are measured.
 const SETTLE: Duration = Duration::from_secs(10);
 /// The ramp's numbers of agents.
@@ -102,7 +104,7 @@ async fn ramp(report: &mut Report, scale: &Scale) -> anyhow::Result<()> {
         let name = format!("fleet.ramp.{number}");
         say_load(report, &name, &load);
         report.say(&format!("{name}.oldest_unacknowledged"), load.oldest, "s");
-        if load.oldest > OLDEST_BAR_S || load.growth() > GROWTH_BAR_S {
+        if load.oldest > OLDEST_BAR_S || load.growth() > STEP_GROWTH_S {
             report.say("fleet.saturated_at", number as f64, "agents");
             break;
         }
@@ -120,6 +122,7 @@ fn say_load(report: &mut Report, name: &str, load: &Load) {
         ("collector_cores", load.collector_cores, "cores"),
         ("database_cores", load.database_cores, "cores"),
         ("simulator_cores", load.simulator_cores, "cores"),
+        ("other_cores", load.other_cores, "cores"),
         ("collector_rss", load.collector_rss_kib as f64 / 1_024.0, "MiB"),
         ("commit_mean", load.commit_mean_ms, "ms"),
         ("commits_per_s", load.commits_per_s, "commits/s"),
