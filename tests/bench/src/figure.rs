@@ -1,4 +1,4 @@
-//! One measured number and the bar it is held against.
+//! One measured number, the bar it is held against, and the report of all of them.
 
 /// What a figure has to reach.
 #[derive(Debug, Clone, Copy)]
@@ -11,54 +11,54 @@ pub(crate) enum Bar {
     AtMost(f64),
 }
 
-/// One line of the report.
-#[derive(Debug)]
-pub(crate) struct Figure {
-    pub(crate) name: String,
-    pub(crate) value: f64,
-    pub(crate) unit: &'static str,
-    pub(crate) bar: Bar,
+impl Bar {
+    fn holds(self, value: f64) -> bool {
+        match self {
+            Self::None => true,
+            Self::AtLeast(least) => value >= least,
+            Self::AtMost(most) => value <= most,
+        }
+    }
 }
 
-impl Figure {
-    pub(crate) fn new(name: impl Into<String>, value: f64, unit: &'static str, bar: Bar) -> Self {
-        Self {
-            name: name.into(),
-            value,
-            unit,
-            bar,
-        }
+/// Prints each figure when it is known, since some groups take a quarter of an hour.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// Every figure so far has reached its bar.
+    pub(crate) holds: bool,
+}
+
+impl Report {
+    pub(crate) const fn new() -> Self {
+        Self { holds: true }
     }
 
-    pub(crate) fn holds(&self) -> bool {
-        match self.bar {
-            Bar::None => true,
-            Bar::AtLeast(least) => self.value >= least,
-            Bar::AtMost(most) => self.value <= most,
-        }
+    /// A figure without a bar.
+    pub(crate) fn say(&mut self, name: &str, value: f64, unit: &str) {
+        self.hold(name, value, unit, Bar::None);
     }
 
-    pub(crate) fn print(&self) {
-        let bar = match self.bar {
+    /// A figure and its bar.
+    pub(crate) fn hold(&mut self, name: &str, value: f64, unit: &str, bar: Bar) {
+        let holds = bar.holds(value);
+        self.holds &= holds;
+        let verdict = if holds { "ok" } else { "short" };
+        let bar = match bar {
             Bar::None => "-".to_owned(),
             Bar::AtLeast(least) => format!(">={least}"),
             Bar::AtMost(most) => format!("<={most}"),
         };
-        let verdict = if self.holds() { "ok" } else { "short" };
         #[expect(clippy::print_stdout, reason = "the report is what this program is for")]
         {
-            println!("{} {:.3} {} {bar} {verdict}", self.name, self.value, self.unit);
+            println!("{name} {value:.3} {unit} {bar} {verdict}");
         }
     }
 }
 
-/// The middle one; the mean of the middle two for an even count. 0 for none.
-pub(crate) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => 0.0,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
+/// Tells whoever waits what goes on; no part of the report.
+pub(crate) fn progress(text: &str) {
+    #[expect(clippy::print_stderr, reason = "a person waits for minutes")]
+    {
+        eprintln!("{text}");
     }
 }

@@ -1,30 +1,24 @@
 //! From QUIC frames to committed rows, against `psql \copy ... binary` of the same rows into the same table.
 
-use crate::figure::{Bar, Figure, median};
-use crate::series;
+use crate::centre::Centre;
+use crate::figure::{Bar, Report};
+use crate::statistics::{lowest, median};
+use crate::{series, settings, simulated};
 use anyhow::{Context, ensure};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use tokio_postgres::Client;
 use uuid::Uuid;
-use vmscope_harness::site::{Site, eventually};
+use vmscope_harness::site::Site;
 use vmscope_link::Dialer;
-use vmscope_model::wire::{self, Frame, FrameEncoder, Message};
+use vmscope_model::wire::{Frame, FrameEncoder, Message};
 use vmscope_model::{HostId, Position, Record};
 use vmscope_store::Flavor;
-use vmscope_store::testing::Database;
 
-const HOSTS: usize = 20;
-const VMS: usize = 15;
-const TICKS: u32 = 1_000;
-/// 20 hosts x 15 VMs x 1,000 ticks.
-const ROWS: u32 = 300_000;
+const HOSTS: u32 = 20;
+const VMS: u32 = 15;
 /// Ticks in one frame: what an agent sends when it has a backlog.
 const TICKS_PER_FRAME: usize = 50;
-/// How often both ways are measured, in turn.
-const RUNS: usize = 5;
 /// The share of `\copy`'s rate to reach.
 const BAR: f64 = 0.8;
 
@@ -35,104 +29,82 @@ struct Backlog {
     last: Position,
 }
 
-pub(crate) async fn measure() -> anyhow::Result<Vec<Figure>> {
-    let mut figures = Vec::new();
+pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
+    // 20 hosts x 15 VMs x 1,000 ticks.
+    let ticks = settings::number("INGEST_TICKS", 1_000)?;
+    // How often both ways are measured, in turn.
+    let runs = settings::number("INGEST_RUNS", 5)?;
     for (flavor, name) in [
         (Flavor::Postgres, "postgresql"),
         (Flavor::Timescale, "timescaledb"),
     ] {
-        figures.extend(measure_on(flavor, name).await?);
+        let centre = Centre::start(flavor).await?;
+        let (mut ingest_s, mut copy_s) = (Vec::new(), Vec::new());
+        for _ in 0..runs {
+            ingest_s.push(ingest(&centre, ticks).await?.as_secs_f64());
+            copy_s.push(copy(&centre, ticks).await?.as_secs_f64());
+        }
+        say(report, &format!("ingest.{name}"), rows(ticks), &ingest_s, &copy_s);
     }
-    Ok(figures)
+    Ok(())
 }
 
-async fn measure_on(flavor: Flavor, name: &str) -> anyhow::Result<Vec<Figure>> {
-    let database = Database::create(flavor).await?;
-    let site = Site::new(database.url())?;
-    let _collector = site.start_collector()?;
-    let client = site.connect().await?;
-    eventually(
-        "the collector has made its tables",
-        Duration::from_secs(30),
-        async || {
-            Ok(client
-                .query_one("SELECT to_regclass('vm_sample') IS NOT NULL", &[])
-                .await?
-                .get(0))
-        },
-    )
-    .await?;
-    let (mut ingest_s, mut copy_s) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        client.batch_execute("TRUNCATE vm_sample").await?;
-        let backlogs = backlogs()?;
-        ingest_s.push(send_all(&site, backlogs).await?.as_secs_f64());
-        ensure!(count(&client).await? == i64::from(ROWS), "not every row arrived");
-        let file = site.path("rows.bin");
-        copy_out(&site.database_url, &file)?;
-        client.batch_execute("TRUNCATE vm_sample").await?;
-        copy_s.push(copy_in(&site.database_url, &file)?.as_secs_f64());
-        ensure!(
-            count(&client).await? == i64::from(ROWS),
-            "not every row was copied"
-        );
-    }
+const fn rows(ticks: u32) -> u32 {
+    HOSTS * VMS * ticks
+}
+
+/// How long the simulated hosts' backlogs take from the first frame to the last commit.
+async fn ingest(centre: &Centre, ticks: u32) -> anyhow::Result<Duration> {
+    centre.client.batch_execute("TRUNCATE vm_sample").await?;
+    let took = send_all(&centre.site, backlogs(ticks)?).await?;
+    ensure!(
+        centre.vm_rows().await? == u64::from(rows(ticks)),
+        "not every row arrived"
+    );
+    Ok(took)
+}
+
+/// How long `\copy` takes for the same rows into the same table.
+async fn copy(centre: &Centre, ticks: u32) -> anyhow::Result<Duration> {
+    let file = centre.site.path("rows.bin");
+    copy_out(&centre.site.database_url, &file)?;
+    centre.client.batch_execute("TRUNCATE vm_sample").await?;
+    let took = copy_in(&centre.site.database_url, &file)?;
+    ensure!(
+        centre.vm_rows().await? == u64::from(rows(ticks)),
+        "not every row was copied"
+    );
+    Ok(took)
+}
+
+fn say(report: &mut Report, name: &str, rows: u32, ingest_s: &[f64], copy_s: &[f64]) {
     let ratios: Vec<f64> = copy_s
         .iter()
-        .zip(&ingest_s)
+        .zip(ingest_s)
         .map(|(copy, ingest)| copy / ingest)
         .collect();
-    let rate = |seconds: &[f64]| f64::from(ROWS) / median(seconds);
-    Ok(vec![
-        Figure::new(
-            format!("ingest.{name}.rows_per_s"),
-            rate(&ingest_s),
-            "rows/s",
-            Bar::None,
-        ),
-        Figure::new(
-            format!("ingest.{name}.psql_copy_rows_per_s"),
-            rate(&copy_s),
-            "rows/s",
-            Bar::None,
-        ),
-        Figure::new(
-            format!("ingest.{name}.share_of_psql_copy"),
-            median(&ratios),
-            "ratio",
-            Bar::AtLeast(BAR),
-        ),
-        Figure::new(
-            format!("ingest.{name}.share_lowest_run"),
-            low(&ratios),
-            "ratio",
-            Bar::None,
-        ),
-    ])
-}
-
-fn low(values: &[f64]) -> f64 {
-    values.iter().copied().fold(f64::INFINITY, f64::min)
+    let rate = |seconds: &[f64]| f64::from(rows) / median(seconds);
+    report.say(&format!("{name}.rows_per_s"), rate(ingest_s), "rows/s");
+    report.say(&format!("{name}.psql_copy_rows_per_s"), rate(copy_s), "rows/s");
+    let share = format!("{name}.share_of_psql_copy");
+    report.hold(&share, median(&ratios), "ratio", Bar::AtLeast(BAR));
+    report.say(&format!("{name}.share_lowest_run"), lowest(&ratios), "ratio");
 }
 
 /// New hosts for each run, so that no progress mark of an earlier one stands in the way.
-fn backlogs() -> anyhow::Result<Vec<Backlog>> {
-    let start_us = i64::try_from(
-        std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)?
-            .as_micros(),
-    )? - i64::from(TICKS) * 1_000_000;
-    (0..HOSTS as u64)
-        .map(|number| backlog(number, start_us))
+fn backlogs(ticks: u32) -> anyhow::Result<Vec<Backlog>> {
+    let start_us = simulated::wall_us()? - i64::from(ticks) * series::INTERVAL_US;
+    (0..u64::from(HOSTS))
+        .map(|number| backlog(number, ticks, start_us))
         .collect()
 }
 
-fn backlog(number: u64, start_us: i64) -> anyhow::Result<Backlog> {
+fn backlog(number: u64, ticks: u32, start_us: i64) -> anyhow::Result<Backlog> {
     let host = HostId(Uuid::new_v4());
     let mut encoder = FrameEncoder::new(host);
     let records: Vec<(Position, Record)> = (1..)
         .map(|sequence| Position { epoch: 1, sequence })
-        .zip(series::records(number, VMS, TICKS as usize, start_us))
+        .zip(series::full_rows(number, VMS as usize, ticks as usize, start_us))
         .collect();
     let frames = records
         .chunks(TICKS_PER_FRAME)
@@ -143,7 +115,7 @@ fn backlog(number: u64, start_us: i64) -> anyhow::Result<Backlog> {
         frames,
         last: Position {
             epoch: 1,
-            sequence: u64::from(TICKS),
+            sequence: u64::from(ticks),
         },
     })
 }
@@ -153,7 +125,8 @@ async fn send_all(site: &Site, backlogs: Vec<Backlog>) -> anyhow::Result<Duratio
     let mut sessions = Vec::new();
     for backlog in backlogs {
         let dialer = Dialer::new(&site.agent_identity(backlog.host)?)?;
-        sessions.push((open(&dialer, site.collector_address).await?, dialer, backlog));
+        let session = simulated::open(&dialer, site.collector_address).await?;
+        sessions.push((session, dialer, backlog));
     }
     let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
@@ -164,20 +137,6 @@ async fn send_all(site: &Site, backlogs: Vec<Backlog>) -> anyhow::Result<Duratio
         result??;
     }
     Ok(started.elapsed())
-}
-
-async fn open(dialer: &Dialer, address: SocketAddr) -> anyhow::Result<vmscope_link::Session> {
-    let mut session = dialer.connect(address).await?;
-    let hello = Message::Hello {
-        software: "bench".to_owned(),
-        clock_us: 0,
-        columns: wire::columns(),
-    };
-    session.sender.send(&hello).await?;
-    match session.receiver.recv().await? {
-        Some(Message::Welcome { .. }) => Ok(session),
-        other => anyhow::bail!("the collector answered {other:?}"),
-    }
 }
 
 async fn send(session: vmscope_link::Session, _dialer: Dialer, backlog: Backlog) -> anyhow::Result<()> {
@@ -206,13 +165,6 @@ async fn send(session: vmscope_link::Session, _dialer: Dialer, backlog: Backlog)
         }
     };
     tokio::try_join!(sending, receiving).map(|_| ())
-}
-
-async fn count(client: &Client) -> anyhow::Result<i64> {
-    Ok(client
-        .query_one("SELECT count(*) FROM vm_sample", &[])
-        .await?
-        .get(0))
 }
 
 fn copy_out(url: &str, file: &Path) -> anyhow::Result<()> {

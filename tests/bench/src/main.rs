@@ -1,20 +1,30 @@
 //! `bench [GROUP]`: measures the product and prints one line a figure: `name value unit bar ok|short`.
 //!
-//! Groups: `ingest` (frames to committed rows against `psql \copy` of the same rows), `wire` (bytes a value on recorded
-//! series of real guests), `agent` (CPU and memory of the agent on the guests that run). A figure without a bar prints `-`.
+//! Groups: `wire` (bytes a value on recorded series of real guests), `ingest` (frames to committed rows against
+//! `psql \copy` of the same rows), `agent` (what the agent costs beside other collectors on the guests that run), `backlog`
+//! (a day of backlog beside live agents), `fleet` (a thousand agents on one collector). A figure without a bar prints `-`.
 
 #![expect(clippy::cast_precision_loss, reason = "figures have a handful of digits")]
 
 mod agent;
+mod backlog;
+mod centre;
 mod figure;
+mod fleet;
+mod http;
 mod ingest;
+mod process;
 mod recording;
 mod series;
+mod settings;
+mod simulated;
+mod statistics;
 mod wire;
 
+use figure::Report;
 use std::process::ExitCode;
 
-const GROUPS: [&str; 3] = ["wire", "ingest", "agent"];
+const GROUPS: [&str; 5] = ["wire", "ingest", "agent", "backlog", "fleet"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -29,19 +39,18 @@ async fn main() -> anyhow::Result<ExitCode> {
         Some(group) if GROUPS.contains(&group) => vec![group],
         Some(other) => anyhow::bail!("no group {other}; there are {}", GROUPS.join(", ")),
     };
-    let mut all_hold = true;
+    let is_one_of_many = chosen.len() > 1;
+    let mut report = Report::new();
     for group in chosen {
-        let figures = match group {
-            "wire" => wire::measure().await?,
-            "ingest" => ingest::measure().await?,
-            _ => agent::measure().await?,
-        };
-        for figure in figures {
-            all_hold &= figure.holds();
-            figure.print();
+        match group {
+            "wire" => wire::measure(&mut report).await?,
+            "ingest" => ingest::measure(&mut report).await?,
+            "agent" => agent::measure(&mut report).await?,
+            "backlog" => backlog::measure(&mut report).await?,
+            _ => fleet::measure(&mut report, is_one_of_many).await?,
         }
     }
-    Ok(if all_hold {
+    Ok(if report.holds {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

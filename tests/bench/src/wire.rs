@@ -1,6 +1,6 @@
 //! Bytes on the wire for each value, on recorded series of fifty real guests, one tick a frame as a live agent sends them.
 
-use crate::figure::{Bar, Figure};
+use crate::figure::{Bar, Report};
 use crate::recording;
 use anyhow::{Context, ensure};
 use std::net::Ipv4Addr;
@@ -14,7 +14,7 @@ use vmscope_model::{HostId, Position, Record};
 /// Bytes for each value, everything that UDP carries counted.
 const BAR: f64 = 2.0;
 
-pub(crate) async fn measure() -> anyhow::Result<Vec<Figure>> {
+pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let records = recording::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/guests-50.records"))?;
     let values: usize = records.iter().map(values_of).sum();
     let host = HostId(Uuid::new_v4());
@@ -25,26 +25,16 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Figure>> {
         .sum::<Result<_, _>>()?;
     let udp_bytes = send(host, &messages).await?;
     let per_value = |bytes: f64| bytes / values as f64;
-    Ok(vec![
-        Figure::new(
-            "wire.values_per_tick",
-            values as f64 / records.len() as f64,
-            "values",
-            Bar::None,
-        ),
-        Figure::new(
-            "wire.frame_bytes_per_value",
-            per_value(frame_bytes as f64),
-            "bytes",
-            Bar::None,
-        ),
-        Figure::new(
-            "wire.udp_bytes_per_value",
-            per_value(udp_bytes as f64),
-            "bytes",
-            Bar::AtMost(BAR),
-        ),
-    ])
+    let per_tick = values as f64 / records.len() as f64;
+    report.say("wire.values_per_tick", per_tick, "values");
+    report.say(
+        "wire.frame_bytes_per_value",
+        per_value(frame_bytes as f64),
+        "bytes",
+    );
+    let udp = per_value(udp_bytes as f64);
+    report.hold("wire.udp_bytes_per_value", udp, "bytes", Bar::AtMost(BAR));
+    Ok(())
 }
 
 /// How many values a tick really has: absent ones don't count.
