@@ -22,15 +22,15 @@ fn host_tick(host_id: i32, number: i64, gaps: Vec<Gap>, run: Option<RunFacts>) -
 }
 
 fn account(cause: Cause, epoch: u64, first: u64, last: u64, from: i64, to: i64) -> Gap {
-    let lost = Span { epoch, first, last };
+    let span = Span { epoch, first, last };
     Gap {
         vm: None,
         group: Group::All,
         cause,
         from_us: NOON_US + from * SECOND_US,
         to_us: NOON_US + to * SECOND_US,
-        ticks: lost.ticks(),
-        lost: Some(lost),
+        ticks: span.ticks(),
+        lost: Some(span),
     }
 }
 
@@ -94,7 +94,7 @@ impl History {
     /// Some of the losses are told by some later tick that arrives; the account may name ticks before the loss too, as an
     /// agent does that has not heard of their commit.
     fn tell(&mut self, random: &mut StdRng) {
-        let lost: Vec<&[(Position, i64, bool)]> = self
+        let missing: Vec<&[(Position, i64, bool)]> = self
             .ticks
             .chunk_by(|(a, _, one), (b, _, other)| a.epoch == b.epoch && one == other)
             .filter(|run| !run[0].2)
@@ -105,7 +105,7 @@ impl History {
             .filter(|tick| tick.2)
             .map(|tick| tick.0)
             .collect();
-        for run in lost {
+        for run in missing {
             let (first, last) = (run[0], run[run.len() - 1]);
             let later: Vec<&Position> = arriving.iter().filter(|position| **position > last.0).collect();
             if later.is_empty() || random.random_bool(0.3) {
