@@ -13,3 +13,5 @@ mod ingest;
 mod lists;
 mod schema;
 mod series;
+mod sessions;
+mod status;
