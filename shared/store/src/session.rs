@@ -13,6 +13,7 @@ use crate::{Error, Order, Page, Paging, Store, page};
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use vmscope_model::HostId;
 
 /// How long a session waits for transactions of the one before until it looks whether they are frozen, and between looks.
@@ -196,14 +197,16 @@ LEFT JOIN LATERAL (
     SELECT max(last_tick_at) AS last_sample_at FROM ingest_progress WHERE host_id = h.id
 ) p ON true";
 
+/// Which of them a [`Filter`] wants.
+const WANTED: &str = "
+WHERE (h.name ILIKE $2 OR h.uuid::text LIKE $3) AND s.collector = coalesce($4, s.collector)
+  AND c.connected = coalesce($5, c.connected)";
+
 /// The newest session of each host, a page at a time.
 ///
 /// # Errors
 /// The database's failures.
 pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Session>, Error> {
-    const WHERE: &str = "
-WHERE (h.name ILIKE $2 OR h.uuid::text LIKE $3) AND s.collector = coalesce($4, s.collector)
-  AND c.connected = coalesce($5, c.connected)";
     let column = match filter.order.by {
         Sort::Host => "name",
         Sort::LastSampleAt => "last_sample_at",
@@ -211,43 +214,24 @@ WHERE (h.name ILIKE $2 OR h.uuid::text LIKE $3) AND s.collector = coalesce($4, s
         Sort::ConnectedAt => "connected_at",
     };
     let order = filter.order.clause(column, "uuid");
-    let statement = format!(
-        "-- list_sessions\nWITH session AS ({SESSIONS}{WHERE})\n\
-         SELECT *, (SELECT count(*) FROM session) AS total FROM session {order} LIMIT $6 OFFSET $7"
-    );
-    let count = format!("-- count_sessions\nSELECT count(*) FROM ({SESSIONS}{WHERE}) AS session");
+    let statement =
+        format!("-- list_sessions\nSELECT * FROM ({SESSIONS}{WANTED}) AS session {order} LIMIT $6 OFFSET $7");
+    let count = format!("-- count_sessions\nSELECT count(*) FROM ({SESSIONS}{WANTED}) AS session");
     let (name, uuid) = page::patterns(&filter.search);
+    let (limit, offset) = (filter.paging.limit(), filter.paging.offset());
+    let wanted: [&(dyn ToSql + Sync); 5] = [&SILENT_S, &name, &uuid, &filter.collector, &filter.connected];
     let client = store.get().await?;
+    let total = client
+        .query_one(&count, &wanted)
+        .await
+        .map_err(Error::statement("count_sessions"))?;
     let rows = client
-        .query(
-            &statement,
-            &[
-                &SILENT_S,
-                &name,
-                &uuid,
-                &filter.collector,
-                &filter.connected,
-                &filter.paging.limit(),
-                &filter.paging.offset(),
-            ],
-        )
+        .query(&statement, &[&wanted[..], &[&limit, &offset]].concat())
         .await
         .map_err(Error::statement("list_sessions"))?;
-    let total = match rows.first() {
-        Some(row) => row.get("total"),
-        // A page beyond the last one does not say how many there are.
-        None => client
-            .query_one(
-                &count,
-                &[&SILENT_S, &name, &uuid, &filter.collector, &filter.connected],
-            )
-            .await
-            .map_err(Error::statement("count_sessions"))?
-            .get(0),
-    };
     Ok(Page {
         items: rows.iter().map(session).collect(),
-        total,
+        total: total.get(0),
     })
 }
 

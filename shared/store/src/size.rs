@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// Key of the advisory lock under which the size is measured: "vmsize" in ASCII.
-const SIZE_LOCK: i64 = 0x76_6d73_697a_65;
+const SIZE_LOCK: i64 = 0x766d_7369_7a65;
 
 /// Days that sizes are kept.
 const KEPT_DAYS: i32 = 90;
