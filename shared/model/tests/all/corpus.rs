@@ -13,7 +13,7 @@ mod targets;
 use crate::support::{at, plain};
 use std::fs;
 use std::path::{Path, PathBuf};
-use vmscope_model::wire::{self, FrameEncoder, Message};
+use vmscope_model::wire::{self, FrameEncoder, Message, Token};
 use vmscope_model::{
     Cause, Entity, Fact, Gap, Group, HostFacts, HostId, Kind, Owner, Record, RunFacts, Span, Table, Tick,
     Value, VmFacts, VmId, catalogue, record,
@@ -141,6 +141,40 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
                 hosts: Some(vec![host()]),
             }),
         ),
+        (
+            "message",
+            "enrol",
+            message(Message::Enrol {
+                token: Token("vse_0123_4567".to_owned()),
+                host: host(),
+                request: vec![0x30, 0],
+                software: software(),
+            }),
+        ),
+        (
+            "message",
+            "renew",
+            message(Message::Renew {
+                request: vec![0x30, 0],
+            }),
+        ),
+        (
+            "message",
+            "issued",
+            message(Message::Issued {
+                certificate: "-----BEGIN".to_owned(),
+                authority: "-----BEGIN".to_owned(),
+            }),
+        ),
+        (
+            "message",
+            "not_renewed",
+            message(Message::NotRenewed {
+                code: "authority_missing".to_owned(),
+                advice: "ask".to_owned(),
+            }),
+        ),
+        ("message", "trust", message(Message::Trust { roots: [7; 32] })),
         ("frame", "session", frames),
         ("record", "first", record::encode(&records()[0]).unwrap()),
         ("record", "second", record::encode(&records()[1]).unwrap()),
