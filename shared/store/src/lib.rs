@@ -14,7 +14,9 @@ mod instant;
 mod page;
 mod pool;
 
+pub mod certificate;
 pub mod device;
+pub mod enrolment;
 pub mod entity;
 pub mod gap;
 pub mod host;
@@ -22,6 +24,7 @@ pub mod ingest;
 pub mod overview;
 pub mod progress;
 pub mod retention;
+pub mod revocation;
 pub mod schema;
 pub mod series;
 #[cfg(feature = "testing")]
