@@ -1,7 +1,8 @@
 //! The collector: takes samples from agents, commits them, acknowledges them, and feeds them live to web servers.
 //!
 //! [`start`] binds both addresses at once and returns; the database may be away and is waited for. The parts:
-//! `ingest` (sessions, budget, writers), `feed` (live samples past the database), `upkeep` (partitions, retention).
+//! `ingest` (sessions, budget, writers), `feed` (live samples past the database), `enrol` (certificates: who gets one, who is
+//! let in), `upkeep` (partitions, retention).
 //!
 //! Invariants: what is acknowledged is committed; what is committed is committed once; memory is bounded whoever sends
 //! and however slow the database is.
@@ -9,6 +10,7 @@
 pub mod cli;
 pub mod config;
 mod database;
+mod enrol;
 mod feed;
 mod ingest;
 mod metrics;
@@ -17,6 +19,9 @@ mod upkeep;
 pub use config::Config;
 
 use database::{Availability, Database, Failure};
+use enrol::Registrar;
+use enrol::authority::{Keeper, Standing};
+use enrol::gate::Gate;
 use ingest::Centre;
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
@@ -34,6 +39,9 @@ pub enum Error {
     /// The admin endpoint can't be served.
     #[error("admin endpoint can't be served")]
     Admin(#[source] admin::Error),
+    /// The authority can't be used.
+    #[error("certificates can't be signed")]
+    Authority(#[source] enrol::authority::Error),
     /// The database refuses to be used.
     #[error("database can't be used")]
     Database(#[source] vmscope_store::Error),
@@ -60,17 +68,27 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let metrics = Metrics::new(&mut registry);
     let health = Health::new();
     let availability = Availability::new(health.check("database"), metrics.clone(), lifecycle.stopping());
-    let listener = Listener::bind(config.listen, identity, Limits::default()).map_err(Error::Listen)?;
+    let standing = Standing::new(identity.clone(), config.authority.as_ref()).map_err(Error::Authority)?;
+    let limits = Limits {
+        enrolment: true,
+        ..Limits::default()
+    };
+    let listener = Listener::bind(config.listen, &standing.identity, limits).map_err(Error::Listen)?;
+    let listener = Arc::new(listener);
     let address = listener.local_addr().map_err(Error::Listen)?;
     let admin = admin::serve(lifecycle, config.admin, registry, health)
         .await
         .map_err(Error::Admin)?;
     tracing::info!(collector.address = %address, "collector listens");
+    let keeper = Keeper::new(config, standing, Arc::clone(&listener), metrics.clone());
+    let seals = keeper.seals();
+    lifecycle.spawn("certificates", keeper.run(lifecycle.stopping()));
     lifecycle.spawn(
         "ingest",
         ingest(
             config.database.clone(),
             listener,
+            seals,
             availability,
             metrics,
             lifecycle.clone(),
@@ -93,7 +111,8 @@ pub async fn migrate(config: &config::Database) -> Result<(), Error> {
 /// Opens the database, then takes sessions until the stop.
 async fn ingest(
     config: config::Database,
-    listener: Listener,
+    listener: Arc<Listener>,
+    seals: enrol::Seals,
     availability: Availability,
     metrics: Metrics,
     lifecycle: Lifecycle,
@@ -104,7 +123,10 @@ async fn ingest(
         Err(Failure::Refused(error)) => return Err(Error::Database(error)),
     };
     upkeep::spawn(&lifecycle, &database, config.retention_days);
-    let centre = Centre::start(database, &config, &metrics, &lifecycle);
+    let gate = Arc::new(Gate::new(Arc::clone(&database)));
+    lifecycle.spawn("revocations", Arc::clone(&gate).watch(lifecycle.stopping()));
+    let registrar = Registrar::new(Arc::clone(&database), metrics.clone(), seals);
+    let centre = Centre::start(database, &config, &metrics, &lifecycle, gate, Arc::new(registrar));
     ingest::accept(listener, centre, lifecycle).await;
     Ok(())
 }

@@ -1,6 +1,7 @@
-//! Periodic work on the database: partitions made ahead, raw samples removed when their time is over.
+//! Periodic work on the database: partitions made ahead, raw samples removed when their time is over, certificates and tokens
+//! forgotten that ran out long ago.
 //!
-//! Both are idempotent, so several collectors over one database may do them; a failure is tried again at the next turn.
+//! All of it is idempotent, so several collectors over one database may do them; a failure is tried again at the next turn.
 
 use crate::database::{Database, chain};
 use std::num::NonZeroU32;
@@ -8,13 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use vmscope_service::Lifecycle;
 use vmscope_service::periodic::{self, Activity, Status};
-use vmscope_store::{retention, schema};
+use vmscope_store::{enrolment, retention, schema};
 
 /// How often partitions are made ahead; they reach days further.
 const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 
 /// How often retention looks.
 const RETENTION_EVERY: Duration = Duration::from_hours(1);
+
+/// How often certificates and tokens are looked through, and how long after their end they are forgotten.
+const FORGET: (Duration, Duration) = (Duration::from_hours(6), Duration::from_hours(30 * 24));
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -30,6 +34,22 @@ pub(crate) fn spawn(lifecycle: &Lifecycle, database: &Arc<Database>, retention_d
         },
         RETENTION_EVERY,
     );
+    periodic::spawn(lifecycle, Forgetting(Arc::clone(database)), FORGET.0);
+}
+
+struct Forgetting(Arc<Database>);
+
+impl Activity for Forgetting {
+    fn name(&self) -> &'static str {
+        "certificates_forgotten"
+    }
+
+    async fn activate(&self) -> Status {
+        match enrolment::forget_expired(&self.0.store, FORGET.1).await {
+            Ok(rows) => Status::Done(format!("{rows} certificates and tokens forgotten")),
+            Err(error) => Status::Failed(chain(&error)),
+        }
+    }
 }
 
 struct Partitions(Arc<Database>);

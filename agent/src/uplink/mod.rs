@@ -15,12 +15,13 @@ mod window;
 pub use session::Error;
 
 use crate::buffer::Buffer;
+use crate::enrol::Credentials;
 use crate::metrics::Metrics;
 use session::Ending;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use vmscope_link::{Backoff, Dialer};
+use vmscope_link::Backoff;
 use vmscope_model::HostId;
 use vmscope_service::admin::Check;
 
@@ -42,8 +43,8 @@ pub struct Uplink {
     pub host: HostId,
     /// Collectors as `host:port`, in order of preference; resolved at each attempt.
     pub collectors: Vec<String>,
-    /// Makes the sessions.
-    pub dialer: Dialer,
+    /// Makes the sessions, and shows who this is.
+    pub credentials: Credentials,
     /// Where the records are.
     pub buffer: Buffer,
     /// Counts what happens.
@@ -82,10 +83,11 @@ impl Uplink {
             tokio::select! {
                 () = finished.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
+                () = self.credentials.replaced() => {}
             }
         }
         // A handshake that nobody answers would keep the farewell waiting for seconds.
-        if tokio::time::timeout(FAREWELL_DEADLINE, self.dialer.close("agent stops"))
+        if tokio::time::timeout(FAREWELL_DEADLINE, self.credentials.dialer().close("agent stops"))
             .await
             .is_err()
         {
@@ -99,10 +101,11 @@ impl Uplink {
             Ok(addresses) => addresses.collect(),
             Err(error) => return self.failed(collector, &Error::Resolve(error)),
         };
+        self.credentials.refresh().await;
         let mut visit = Visit::Failed;
         for address in addresses {
             let connected = tokio::select! {
-                connected = self.dialer.connect(address) => connected,
+                connected = self.credentials.dialer().connect(address) => connected,
                 () = finished.cancelled() => return Visit::Over,
             };
             visit = match connected {
@@ -151,7 +154,16 @@ impl Uplink {
     fn failed(&self, collector: &str, error: &Error) -> Visit {
         self.metrics.failures.inc();
         self.check.down(format!("not connected to {collector}"));
-        tracing::warn!(collector, error = chain(error), "no session with the collector");
+        let advice = match error {
+            Error::Link(link) => self.credentials.advice(link),
+            _ => None,
+        };
+        match advice {
+            Some(advice) => {
+                tracing::error!(collector, error = chain(error), advice, "certificates don't fit")
+            }
+            None => tracing::warn!(collector, error = chain(error), "no session with the collector"),
+        }
         Visit::Failed
     }
 }
@@ -172,9 +184,9 @@ async fn overdue(finished: &CancellationToken) {
 }
 
 /// An error with all its causes, on one line.
-fn chain(error: &Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
         source = cause.source();

@@ -17,6 +17,8 @@ mod session;
 mod writer;
 
 use crate::database::Database;
+use crate::enrol::Registrar;
+use crate::enrol::gate::Gate;
 use crate::feed::Hub;
 use crate::metrics::Metrics;
 pub(crate) use session::{End, Refusal, welcome};
@@ -43,6 +45,8 @@ pub(crate) struct Centre {
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Metrics,
     pub(crate) stopping: CancellationToken,
+    gate: Arc<Gate>,
+    registrar: Arc<Registrar>,
     registry: Arc<Registry>,
     writers: Writers,
 }
@@ -54,6 +58,8 @@ impl Centre {
         config: &crate::config::Database,
         metrics: &Metrics,
         lifecycle: &Lifecycle,
+        gate: Arc<Gate>,
+        registrar: Arc<Registrar>,
     ) -> Arc<Self> {
         let shards = (0..config.writers.get())
             .map(|_| {
@@ -70,6 +76,8 @@ impl Centre {
             hub: Arc::new(Hub::new(metrics.clone())),
             metrics: metrics.clone(),
             stopping: lifecycle.stopping(),
+            gate,
+            registrar,
             registry: Arc::default(),
             writers: Writers::new(shards, config.rows_in_flight, metrics.clone()),
         })
@@ -77,7 +85,7 @@ impl Centre {
 }
 
 /// Accepts sessions until the collector stops.
-pub(crate) async fn accept(listener: Listener, centre: Arc<Centre>, lifecycle: Lifecycle) {
+pub(crate) async fn accept(listener: Arc<Listener>, centre: Arc<Centre>, lifecycle: Lifecycle) {
     loop {
         let incoming = tokio::select! {
             incoming = listener.accept() => incoming,

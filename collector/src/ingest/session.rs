@@ -2,11 +2,12 @@
 
 use super::{Centre, agent};
 use crate::database::chain;
+use crate::enrol::desk;
 use crate::feed;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::timeout;
-use vmscope_link::{CloseCode, Incoming, Receiver, Role, Session};
+use vmscope_link::{Arrival, CloseCode, Incoming, Receiver, Role, Session};
 use vmscope_model::wire::{self, Columns, Message};
 use vmscope_model::{HostId, Position};
 
@@ -78,6 +79,12 @@ pub(crate) enum Refusal {
     /// A newer session speaks for the host.
     #[error("a newer session of this host took over; do two agents share one certificate?")]
     Replaced,
+    /// The host or its certificate is revoked.
+    #[error(
+        "this host or its certificate is revoked; if it may come back, make a token for it (vmscope-collector enrol token \
+         create --host UUID) and enrol again (vmscope-agent enrol)"
+    )]
+    Revoked,
     /// The feed can't say more in this session.
     #[error("the feed begins anew: {0}")]
     FeedExhausted(wire::Error),
@@ -98,6 +105,7 @@ impl Refusal {
             Self::UnexpectedMessage => "unexpected_message",
             Self::BadData(_) => "bad_data",
             Self::Replaced => "replaced",
+            Self::Revoked => "revoked",
             Self::FeedExhausted(_) => "feed_exhausted",
         }
     }
@@ -141,8 +149,9 @@ pub(crate) fn welcome(committed: Vec<Position>) -> Message {
 
 /// Serves one connection from its handshake to its end.
 pub(super) async fn serve(incoming: Incoming, centre: Arc<Centre>) {
-    let mut session = match incoming.establish().await {
-        Ok(session) => session,
+    let mut session = match incoming.receive().await {
+        Ok(Arrival::Session(session)) => session,
+        Ok(Arrival::Enrolment(enrolment)) => return desk::serve(enrolment, &centre.registrar).await,
         Err(refused) => {
             centre.metrics.refuse(refused.cause.name());
             tracing::debug!(remote = %refused.remote, error = chain(&refused), "connection refused");
@@ -156,6 +165,7 @@ pub(super) async fn serve(incoming: Incoming, centre: Arc<Centre>) {
 async fn converse(session: &mut Session, centre: &Arc<Centre>) -> Result<(), End> {
     let Session {
         peer,
+        certificate,
         sender,
         receiver,
         control,
@@ -166,7 +176,7 @@ async fn converse(session: &mut Session, centre: &Arc<Centre>) -> Result<(), End
             Role::Agent(host) => {
                 let _open = centre.metrics.session("agent");
                 let greeting = hello(receiver).await?;
-                agent::serve(centre, *host, greeting, sender, receiver).await
+                agent::serve(centre, (*host, *certificate), greeting, sender, receiver).await
             }
             Role::Web(name) => {
                 let _open = centre.metrics.session("web");

@@ -56,6 +56,7 @@ impl Site {
             listen: loopback,
             admin: loopback,
             identity: IdentityFiles::within("unused".as_ref()),
+            authority: None,
             database: config::Database {
                 rows_in_flight,
                 ..config::Database::new(Secret::new(url.to_owned()))

@@ -174,7 +174,7 @@ impl Identity {
 
     /// One name for all the roots that it trusts: two sides that trust the same have the same.
     pub fn trust(&self) -> Fingerprint {
-        Fingerprint::of_all(self.trust.certificates.iter().map(|root| root.as_ref()))
+        Fingerprint::of_all(self.trust.certificates.iter().map(AsRef::as_ref))
     }
 
     /// The SHA-256 of the trusted root that signed its certificate, if there is one.

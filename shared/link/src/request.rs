@@ -76,13 +76,12 @@ impl Request {
         settle(files)?;
         let path = files.next_key();
         let waiting = std::fs::read_to_string(&path).ok();
-        let key = match waiting.and_then(|pem| KeyPair::from_pem(&pem).ok()) {
-            Some(key) => key,
-            None => {
-                let key = new_key().map_err(Error::Key)?;
-                write(&path, &key.serialize_pem(), PRIVATE_MODE)?;
-                key
-            }
+        let key = if let Some(key) = waiting.and_then(|pem| KeyPair::from_pem(&pem).ok()) {
+            key
+        } else {
+            let key = new_key().map_err(Error::Key)?;
+            write(&path, &key.serialize_pem(), PRIVATE_MODE)?;
+            key
         };
         let request = CertificateParams::default()
             .serialize_request(&key)
@@ -120,7 +119,12 @@ impl Request {
             write(key, &key_pem, PRIVATE_MODE)?;
         }
         write(certificate, certificate_pem, PUBLIC_MODE)?;
-        take_over(&self.files)?;
+        if self.files.next_key().exists() {
+            take_over(&self.files)?;
+        } else {
+            // Another request of this host used the same key and got its answer first.
+            write(key, &key_pem, PRIVATE_MODE)?;
+        }
         Ok(identity)
     }
 }
@@ -217,6 +221,24 @@ mod tests {
             Err(Error::Identity(_))
         ));
         assert!(!files.certificate.exists() && !files.key.exists());
+    }
+
+    /// A renewal and an enrolment by hand at the same moment.
+    #[test]
+    fn two_requests_at_once_leave_an_identity_that_can_be_read() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let files = IdentityFiles::within(folder.path());
+        let authority = Authority::create("test").expect("an authority");
+        let requests = [(); 2].map(|()| Request::prepare(&files).expect("a request"));
+        for request in requests {
+            let signed = authority.sign(request.der(), &role(7), Validity::default());
+            let signed = signed.expect("signed");
+            request
+                .accept(&role(7), &signed.certificate_pem, &signed.ca_pem)
+                .expect("accepted");
+            let loaded = Identity::load(&files).expect("loaded");
+            assert_eq!(loaded.fingerprint(), signed.fingerprint);
+        }
     }
 
     /// The power fails between the new certificate and the new key.

@@ -1,5 +1,9 @@
 //! Hosts without a certificate, on the port where everyone else shows one.
-#![expect(clippy::expect_used, reason = "a helper of tests fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of tests fails by panicking"
+)]
 
 mod common;
 

@@ -202,6 +202,11 @@ impl Authority {
         })
     }
 
+    /// The files that make up the authority in `directory`.
+    pub fn files(directory: &Path) -> [PathBuf; 2] {
+        [directory.join(CERTIFICATE_FILE), directory.join(KEY_FILE)]
+    }
+
     /// The certificates that every peer trusts, in PEM; the one that signs comes first.
     pub fn certificate_pem(&self) -> &str {
         &self.ca_pem

@@ -107,7 +107,7 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         frames.extend(body);
     }
     let software = || "0.1.0".to_owned();
-    vec![
+    let mut seeds = vec![
         (
             "message",
             "hello",
@@ -141,43 +141,48 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
                 hosts: Some(vec![host()]),
             }),
         ),
-        (
-            "message",
-            "enrol",
-            message(Message::Enrol {
-                token: Token("vse_0123_4567".to_owned()),
-                host: host(),
-                request: vec![0x30, 0],
-                software: software(),
-            }),
-        ),
-        (
-            "message",
-            "renew",
-            message(Message::Renew {
-                request: vec![0x30, 0],
-            }),
-        ),
-        (
-            "message",
-            "issued",
-            message(Message::Issued {
-                certificate: "-----BEGIN".to_owned(),
-                authority: "-----BEGIN".to_owned(),
-            }),
-        ),
-        (
-            "message",
-            "not_renewed",
-            message(Message::NotRenewed {
-                code: "authority_missing".to_owned(),
-                advice: "ask".to_owned(),
-            }),
-        ),
-        ("message", "trust", message(Message::Trust { roots: [7; 32] })),
         ("frame", "session", frames),
         ("record", "first", record::encode(&records()[0]).unwrap()),
         ("record", "second", record::encode(&records()[1]).unwrap()),
+    ];
+    let certificates = certificate_messages().into_iter();
+    seeds.extend(certificates.map(|(name, message)| ("message", name, wire::encode(&message).unwrap())));
+    seeds
+}
+
+/// The messages about certificates.
+fn certificate_messages() -> [(&'static str, Message); 5] {
+    [
+        (
+            "enrol",
+            Message::Enrol {
+                token: Token("vse_0123_4567".to_owned()),
+                host: host(),
+                request: vec![0x30, 0],
+                software: "0.1.0".to_owned(),
+            },
+        ),
+        (
+            "renew",
+            Message::Renew {
+                request: vec![0x30, 0],
+            },
+        ),
+        (
+            "issued",
+            Message::Issued {
+                certificate: "-----BEGIN".to_owned(),
+                authority: "-----BEGIN".to_owned(),
+            },
+        ),
+        (
+            "not_renewed",
+            Message::NotRenewed {
+                code: "authority_missing".to_owned(),
+                advice: "ask".to_owned(),
+            },
+        ),
+        ("trust", Message::Trust { roots: [7; 32] }),
     ]
 }
 
