@@ -158,11 +158,10 @@ impl Uplink {
             Error::Link(link) => self.credentials.advice(link),
             _ => None,
         };
-        match advice {
-            Some(advice) => {
-                tracing::error!(collector, error = chain(error), advice, "certificates don't fit")
-            }
-            None => tracing::warn!(collector, error = chain(error), "no session with the collector"),
+        if let Some(advice) = advice {
+            tracing::error!(collector, error = chain(error), advice, "certificates don't fit");
+        } else {
+            tracing::warn!(collector, error = chain(error), "no session with the collector");
         }
         Visit::Failed
     }

@@ -18,9 +18,7 @@ use vmscope_link::{
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long before its end a certificate is spoken of.
-const WARN_BEFORE: Duration = Duration::from_hours(30 * 24);
-/// How often.
+/// How often the log speaks of a certificate that expires soon.
 const WARN_EVERY: Duration = Duration::from_hours(24);
 
 /// Why the authority can't be used.
@@ -201,14 +199,40 @@ impl Keeper {
         let (now, end) = (SystemTime::now(), self.standing.identity.validity().not_after);
         let since_epoch = end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.metrics.expires(since_epoch.as_secs());
-        let left = end.duration_since(now).unwrap_or_default();
         let quiet = self.warned.is_some_and(|at| now < at + WARN_EVERY);
-        if left < WARN_BEFORE && !quiet {
+        if let Some(days) = self.standing.identity.days_left_if_few().filter(|_| !quiet) {
             self.warned = Some(now);
             tracing::warn!(
-                certificate.days_left = left.as_secs() / 86_400,
+                certificate.days_left = days,
                 "this collector's own certificate expires soon: issue it again (vmscope-collector ca issue --role collector)"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, Standing};
+    use crate::config;
+    use vmscope_link::{Authority, Role, Validity};
+
+    /// Retiring a root before the collector has a certificate of the new one would lock every agent out.
+    #[test]
+    fn an_authority_that_did_not_sign_the_own_certificate_is_not_taken_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = config::Authority::new(folder.path().to_owned());
+        let role = Role::Collector("north".to_owned());
+        let old = Authority::init(folder.path(), "test").expect("an authority");
+        let issued = old.issue(&role, Validity::default()).expect("signed");
+        let identity = issued.identity().expect("usable");
+        let before = Standing::new(identity.clone(), Some(&config)).expect("usable");
+        Authority::rotate(folder.path(), "test").expect("rotated");
+        let both = Standing::new(identity.clone(), Some(&config)).expect("usable");
+        assert_ne!(both.identity.trust(), before.identity.trust());
+        Authority::retire(folder.path()).expect("retired");
+        assert!(matches!(
+            Standing::new(identity, Some(&config)),
+            Err(Error::Stranger)
+        ));
     }
 }

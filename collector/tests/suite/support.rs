@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -45,6 +46,22 @@ impl Site {
     /// The same with a budget of rows.
     pub(crate) async fn start_with(url: &str, rows_in_flight: NonZeroU32) -> Self {
         let authority = Authority::create("test").expect("an authority");
+        Self::start_as(url, rows_in_flight, authority, None).await
+    }
+
+    /// A collector that signs certificates with the authority in `dir`.
+    pub(crate) async fn start_with_authority(url: &str, dir: &Path) -> Self {
+        let authority = Authority::open(dir).expect("an authority");
+        let rows = config::Database::new(Secret::new(url.to_owned())).rows_in_flight;
+        Self::start_as(url, rows, authority, Some(config::Authority::new(dir.to_owned()))).await
+    }
+
+    async fn start_as(
+        url: &str,
+        rows_in_flight: NonZeroU32,
+        authority: Authority,
+        signs: Option<config::Authority>,
+    ) -> Self {
         let role = Role::Collector("test".to_owned());
         let identity = authority
             .issue(&role, Validity::default())
@@ -56,7 +73,7 @@ impl Site {
             listen: loopback,
             admin: loopback,
             identity: IdentityFiles::within("unused".as_ref()),
-            authority: None,
+            authority: signs,
             database: config::Database {
                 rows_in_flight,
                 ..config::Database::new(Secret::new(url.to_owned()))

@@ -17,6 +17,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use x509_parser::parse_x509_certificate;
 
+const DAY_S: u64 = 86_400;
+/// Days before its end at which a certificate that nobody renews is spoken of.
+const FEW_DAYS: u64 = 30;
+
 /// Where an identity is kept, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -165,6 +169,13 @@ impl Identity {
     /// From when to when its certificate is valid.
     pub const fn validity(&self) -> Validity {
         self.validity
+    }
+
+    /// How many days are left of its certificate, when they are so few that a person should know.
+    pub fn days_left_if_few(&self) -> Option<u64> {
+        let left = self.validity.not_after.duration_since(SystemTime::now());
+        let days = left.unwrap_or_default().as_secs() / DAY_S;
+        (days < FEW_DAYS).then_some(days)
     }
 
     /// The SHA-256 of its certificate.
