@@ -1,6 +1,6 @@
 //! The agent's configuration file. `packaging/config/agent.toml` shows every key with its default.
 
-use crate::{buffer, sampler};
+use crate::{buffer, enrol, sampler};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,11 @@ use vmscope_service::telemetry;
 pub struct Config {
     /// Collectors as `host:port`, in order of preference; names are looked up at each attempt.
     pub collectors: Vec<String>,
-    /// Certificate of the authority, own certificate and key, in PEM.
-    pub identity: IdentityFiles,
-    /// Where the agent keeps its buffer. Default `/var/lib/vmscope-agent`.
+    /// Certificate of the authority, own certificate and key, in PEM. Default: in `identity` of the data directory.
+    pub identity: Option<IdentityFiles>,
+    /// How to get the first certificate; without it there has to be one.
+    pub enrol: Option<enrol::Config>,
+    /// Where the agent keeps its buffer, its host's id and its identity. Default `/var/lib/vmscope-agent`.
     #[serde(default = "data_dir")]
     pub data_dir: PathBuf,
     /// Where `/metrics`, `/healthz` and `/readyz` are served; a loopback address. Default: nowhere.
@@ -81,7 +83,9 @@ impl Config {
         if self.collectors.is_empty() {
             return Err(Error::NoCollector);
         }
-        if let Some(collector) = self.collectors.iter().find(|collector| !is_host_port(collector)) {
+        let enrols_at = self.enrol.iter().filter_map(|enrol| enrol.collector.as_ref());
+        let mut collectors = self.collectors.iter().chain(enrols_at);
+        if let Some(collector) = collectors.find(|collector| !is_host_port(collector)) {
             return Err(Error::Collector {
                 collector: collector.clone(),
             });
@@ -92,13 +96,19 @@ impl Config {
         Ok(())
     }
 
+    /// Where the identity is.
+    pub fn identity_files(&self) -> IdentityFiles {
+        let within = || IdentityFiles::within(&self.data_dir.join("identity"));
+        self.identity.clone().unwrap_or_else(within)
+    }
+
     /// The buffer's folder.
     pub fn buffer_dir(&self) -> PathBuf {
         self.data_dir.join("buffer")
     }
 }
 
-fn is_host_port(text: &str) -> bool {
+pub(crate) fn is_host_port(text: &str) -> bool {
     text.rsplit_once(':')
         .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
 }
@@ -130,6 +140,19 @@ mod tests {
             sampler::Config::default().cheap_deadline()
         );
         assert_eq!(said.data_dir, data_dir());
+        assert_eq!(said.enrol, None);
+        let all: Vec<&str> = packaged.lines().map(uncommented).collect();
+        let all = parse(&all.join("\n")).expect("every key is valid");
+        assert_eq!(all.identity, Some(said.identity_files()));
+        assert!(all.enrol.is_some_and(|enrol| enrol.host_id.is_some()));
+    }
+
+    /// A line with a key that is commented out, switched on; sections too.
+    fn uncommented(line: &str) -> &str {
+        match line.strip_prefix("# ") {
+            Some(rest) if rest.contains(" = ") || rest.starts_with('[') => rest,
+            _ => line,
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! delivers them in order. At the stop they end in this order, so that every tick that was taken is at least on disk.
 
 pub mod buffer;
+pub mod cli;
 pub mod config;
+pub mod enrol;
 pub mod host;
 pub mod libvirt;
 pub mod metrics;
@@ -14,6 +16,7 @@ pub mod uplink;
 pub use config::Config;
 
 use buffer::{Before, Buffer, Recovery};
+use enrol::Credentials;
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use sampler::{SINK_RECORDS, Sampler};
@@ -22,7 +25,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uplink::Uplink;
-use vmscope_link::{Dialer, Identity, Role};
+use vmscope_link::{Identity, Role, Timing};
 use vmscope_model::{Cause, Fact, HostId, Record, RunFacts};
 use vmscope_service::{Health, Lifecycle, admin};
 
@@ -59,7 +62,7 @@ pub struct Agent {
     pub recovery: Recovery,
 }
 
-/// Starts the agent's tasks in `lifecycle`. `config.identity` is not read: the identity is given.
+/// Starts the agent's tasks in `lifecycle`. The identity is given; its successors go where the configuration says.
 ///
 /// # Errors
 /// As [`Error`] says; nothing is left running then but tasks that end with `lifecycle`.
@@ -69,7 +72,6 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
             role: identity.role().clone(),
         });
     };
-    let dialer = Dialer::new(identity).map_err(Error::Identity)?;
     let (folder, limits) = (config.buffer_dir(), config.buffer.clone());
     let opened = tokio::task::spawn_blocking(move || Buffer::open(&folder, &limits)).await;
     let (buffer, recovery) = opened
@@ -78,6 +80,9 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let mut registry = Registry::default();
     let (metrics, health) = (Metrics::register(&mut registry), Health::new());
     metrics.recovered(&recovery);
+    let (files, timing) = (config.identity_files(), Timing::default());
+    let credentials =
+        Credentials::new(host, identity.clone(), files, timing, metrics.clone()).map_err(Error::Identity)?;
     let check = health.check("uplink");
     let admin_address = match config.admin_address {
         Some(address) => Some(
@@ -99,7 +104,7 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let uplink = Uplink {
         host,
         collectors,
-        dialer,
+        credentials,
         buffer: buffer.clone(),
         metrics: metrics.clone(),
         check,

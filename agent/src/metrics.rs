@@ -21,6 +21,8 @@ pub struct Metrics {
     pub(crate) failures: Counter,
     pub(crate) refusals: Counter,
     pub(crate) connected: Gauge,
+    pub(crate) renewals: Counter,
+    pub(crate) certificate_expiry: Gauge,
     ticks_taken: Counter,
     buffer_bytes: Gauge,
     buffer_disk_bytes: Gauge,
@@ -81,6 +83,12 @@ impl Metrics {
         for (name, help, counter) in counters {
             uplink.register(name, help, counter.clone());
         }
+        uplink.register("renewals", "Certificates renewed", self.renewals.clone());
+        uplink.register(
+            "certificate_expiry_timestamp_seconds",
+            "When this agent's certificate expires, in seconds since the Unix epoch",
+            self.certificate_expiry.clone(),
+        );
         uplink.register(
             "connected",
             "1 while a collector takes samples",

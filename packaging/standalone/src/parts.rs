@@ -47,6 +47,9 @@ async fn start_collector(
         listen: INSIDE,
         admin: INSIDE,
         identity: identities.collector.files.clone(),
+        authority: Some(vmscope_collector::config::Authority::new(
+            identities.authority_dir.clone(),
+        )),
         database: vmscope_collector::config::Database::new(Secret::new(database_url.to_owned())),
         limits: vmscope_collector::config::Limits::default(),
         telemetry: telemetry::Config::default(),
@@ -87,7 +90,8 @@ async fn start_agent(
 ) -> anyhow::Result<()> {
     let config = vmscope_agent::Config {
         collectors: vec![collector.to_string()],
-        identity: identities.agent.files.clone(),
+        identity: Some(identities.agent.files.clone()),
+        enrol: None,
         data_dir: data_dir.join("agent"),
         admin_address: None,
         buffer: vmscope_agent::buffer::Config::default(),

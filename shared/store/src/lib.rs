@@ -14,8 +14,10 @@ mod instant;
 mod page;
 mod pool;
 
+pub mod certificate;
 pub mod collector;
 pub mod device;
+pub mod enrolment;
 pub mod entity;
 pub mod gap;
 pub mod host;
@@ -23,6 +25,7 @@ pub mod ingest;
 pub mod overview;
 pub mod progress;
 pub mod retention;
+pub mod revocation;
 pub mod schema;
 pub mod series;
 pub mod session;

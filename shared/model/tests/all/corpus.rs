@@ -13,7 +13,7 @@ mod targets;
 use crate::support::{at, plain};
 use std::fs;
 use std::path::{Path, PathBuf};
-use vmscope_model::wire::{self, FrameEncoder, Message};
+use vmscope_model::wire::{self, FrameEncoder, Message, Token};
 use vmscope_model::{
     Cause, Entity, Fact, Gap, Group, HostFacts, HostId, Kind, Owner, Record, RunFacts, Span, Table, Tick,
     Value, VmFacts, VmId, catalogue, record,
@@ -107,7 +107,7 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         frames.extend(body);
     }
     let software = || "0.1.0".to_owned();
-    vec![
+    let mut seeds = vec![
         (
             "message",
             "hello",
@@ -144,6 +144,45 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("frame", "session", frames),
         ("record", "first", record::encode(&records()[0]).unwrap()),
         ("record", "second", record::encode(&records()[1]).unwrap()),
+    ];
+    let certificates = certificate_messages().into_iter();
+    seeds.extend(certificates.map(|(name, message)| ("message", name, wire::encode(&message).unwrap())));
+    seeds
+}
+
+/// The messages about certificates.
+fn certificate_messages() -> [(&'static str, Message); 5] {
+    [
+        (
+            "enrol",
+            Message::Enrol {
+                token: Token("vse_0123_4567".to_owned()),
+                host: host(),
+                request: vec![0x30, 0],
+                software: "0.1.0".to_owned(),
+            },
+        ),
+        (
+            "renew",
+            Message::Renew {
+                request: vec![0x30, 0],
+            },
+        ),
+        (
+            "issued",
+            Message::Issued {
+                certificate: "-----BEGIN".to_owned(),
+                authority: "-----BEGIN".to_owned(),
+            },
+        ),
+        (
+            "not_renewed",
+            Message::NotRenewed {
+                code: "authority_missing".to_owned(),
+                advice: "ask".to_owned(),
+            },
+        ),
+        ("trust", Message::Trust { roots: [7; 32] }),
     ]
 }
 
