@@ -21,6 +21,9 @@ pub struct Config {
     /// Where `/metrics`, `/healthz` and `/readyz` are served; a loopback address. Default: nowhere.
     #[serde(rename = "admin")]
     pub admin_address: Option<SocketAddr>,
+    /// Nice value that the agent gives itself, 0 to 19: the higher, the sooner it waits for others. Default: the one that it
+    /// was started with.
+    pub nice: Option<u8>,
     /// The buffer between sampling and sending.
     #[serde(default)]
     pub buffer: buffer::Config,
@@ -50,6 +53,12 @@ pub enum Error {
     Collector {
         /// What the file says.
         collector: String,
+    },
+    /// The nice value is none that lowers the priority.
+    #[error("nice is {nice}; it must be from 0 to 19")]
+    Nice {
+        /// What the file says.
+        nice: u8,
     },
     /// The buffer's settings.
     #[error(transparent)]
@@ -85,6 +94,9 @@ impl Config {
             return Err(Error::Collector {
                 collector: collector.clone(),
             });
+        }
+        if let Some(nice) = self.nice.filter(|nice| *nice > 19) {
+            return Err(Error::Nice { nice });
         }
         self.buffer.validate()?;
         self.sampler.validate()?;
@@ -141,6 +153,11 @@ mod tests {
             Err(Error::File(_))
         ));
         assert!(matches!(parse(&base("collectors = []")), Err(Error::NoCollector)));
+        assert!(parse(&base("collectors = [\"c:1\"]\nnice = 19")).is_ok());
+        assert!(matches!(
+            parse(&base("collectors = [\"c:1\"]\nnice = 20")),
+            Err(Error::Nice { nice: 20 })
+        ));
         for odd in ["c", "c:", ":1", "c:0", "c:99999"] {
             let parsed = parse(&base(&format!("collectors = [\"{odd}\"]")));
             assert!(matches!(parsed, Err(Error::Collector { .. })), "{odd}");

@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use sampler::{SINK_RECORDS, Sampler};
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uplink::Uplink;
 use vmscope_link::{Dialer, Identity, Role};
@@ -70,6 +70,9 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
         });
     };
     let dialer = Dialer::new(identity).map_err(Error::Identity)?;
+    if let Some(nice) = config.nice {
+        yield_to_others(nice);
+    }
     let (folder, limits) = (config.buffer_dir(), config.buffer.clone());
     let opened = tokio::task::spawn_blocking(move || Buffer::open(&folder, &limits)).await;
     let (buffer, recovery) = opened
@@ -92,6 +95,8 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let (sink, records) = mpsc::channel(SINK_RECORDS);
     let finished = CancellationToken::new();
     let collectors = config.collectors.clone();
+    let sampler = Sampler::new(config.sampler.clone()).with_buffer(buffer.status());
+    let stretch = sampler.stretch();
     let uplink = Uplink {
         host,
         collectors,
@@ -100,13 +105,10 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
         metrics: metrics.clone(),
         check,
     };
-    lifecycle.spawn(
-        "sampler",
-        Sampler::new(config.sampler.clone()).run(sink, lifecycle.stopping()),
-    );
+    lifecycle.spawn("sampler", sampler.run(sink, lifecycle.stopping()));
     lifecycle.spawn(
         "recorder",
-        keep(records, buffer.clone(), metrics, finished.clone()),
+        keep(records, buffer.clone(), metrics, stretch, finished.clone()),
     );
     lifecycle.spawn("uplink", deliver(uplink, finished));
     Ok(Agent {
@@ -117,11 +119,19 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     })
 }
 
+/// Lowers the priority of this thread, and of all that it starts.
+fn yield_to_others(nice: u8) {
+    if let Err(error) = rustix::process::setpriority_process(None, nice.into()) {
+        tracing::warn!(nice, %error, "the agent's priority can't be lowered");
+    }
+}
+
 /// Hands every record to the buffer, until the sampler has ended.
 async fn keep(
     mut records: mpsc::Receiver<Record>,
     buffer: Buffer,
     metrics: Metrics,
+    stretch: watch::Receiver<u32>,
     finished: CancellationToken,
 ) -> Result<(), buffer::Error> {
     // However this ends, the uplink must not wait for more.
@@ -129,7 +139,7 @@ async fn keep(
     let status = buffer.status();
     while let Some(record) = records.recv().await {
         match buffer.append(record).await {
-            Ok(_) => metrics.taken(&status.borrow(), now_us()),
+            Ok(_) => metrics.taken(&status.borrow(), *stretch.borrow(), now_us()),
             Err(error @ buffer::Error::Encode(_)) => {
                 tracing::error!(error = %error, "a tick is lost: it does not fit the format");
             }

@@ -10,21 +10,28 @@
 //! everything that this moment should have found and did not. Rows of single devices come at the dear interval. Moments
 //! are whole multiples of the interval; those that pass while a loop is held up (the buffer can't take more, an answer is
 //! late) are skipped and told as a gap. libvirt that is missing, restarted or hanging costs VM samples and nothing else.
+//! A dear loop that takes more than its budget of time doubles its interval, which is no gap. What is done to the host's
+//! clocks loses, reorders and holds up nothing, and is told once (`clock`).
 
+mod budget;
 mod cheap;
+mod clock;
 mod config;
 mod dear;
 mod host;
 mod line;
 mod outlet;
+mod own;
 mod schedule;
 
 pub use config::{Config, Error as ConfigError};
 
+use crate::buffer;
 use cheap::CheapLoop;
 use dear::DearLoop;
 use host::HostLoop;
 use outlet::Outlet;
+use own::Own;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -39,12 +46,30 @@ const REPEAT_FACTS: Duration = Duration::from_mins(10);
 #[derive(Debug)]
 pub struct Sampler {
     config: Config,
+    buffer: Option<watch::Receiver<buffer::Status>>,
+    stretch: watch::Sender<u32>,
 }
 
 impl Sampler {
     /// A sampler that has not started yet. The settings are taken as [valid](Config::validate).
-    pub const fn new(config: Config) -> Self {
-        Self { config }
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            buffer: None,
+            stretch: watch::Sender::new(1),
+        }
+    }
+
+    /// Samples how a buffer stands, too.
+    #[must_use]
+    pub fn with_buffer(mut self, status: watch::Receiver<buffer::Status>) -> Self {
+        self.buffer = Some(status);
+        self
+    }
+
+    /// How many times the configured interval the dear groups' samples are apart.
+    pub fn stretch(&self) -> watch::Receiver<u32> {
+        self.stretch.subscribe()
     }
 
     /// Samples until `stopping` is cancelled or the receiver of `sink` is gone. Make `sink` with room for
@@ -52,9 +77,13 @@ impl Sampler {
     pub async fn run(self, sink: mpsc::Sender<Record>, stopping: CancellationToken) {
         let outlet = Outlet::new(sink);
         let (tell_hypervisor, hypervisor) = watch::channel(String::new());
-        let host = HostLoop::new(self.config.clone(), outlet.clone(), hypervisor);
+        let own = Own {
+            buffer: self.buffer,
+            stretch: self.stretch.subscribe(),
+        };
+        let host = HostLoop::new(self.config.clone(), outlet.clone(), hypervisor, own);
         let cheap = CheapLoop::new(self.config.clone(), outlet.clone(), tell_hypervisor);
-        let dear = DearLoop::new(self.config, outlet);
+        let dear = DearLoop::new(self.config, outlet, self.stretch);
         tokio::select! {
             () = stopping.cancelled() => {}
             // The loops end only when nobody receives any more.

@@ -87,6 +87,7 @@ async fn start_agent(
         identity: identities.agent.files.clone(),
         data_dir: data_dir.join("agent"),
         admin_address: None,
+        nice: None,
         buffer: vmscope_agent::buffer::Config::default(),
         sampler: vmscope_agent::sampler::Config {
             libvirt_socket: options.libvirt_socket.clone(),

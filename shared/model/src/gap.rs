@@ -45,6 +45,11 @@ pub enum Cause {
     Corruption,
     /// The buffer could take samples neither on disk nor in memory.
     BufferFull,
+    /// Somebody set the host's clock. Forward: the span that it skipped; back: the span that it passes twice, in which
+    /// samples of two passes lie side by side. No tick is missing.
+    ClockStep,
+    /// The host was suspended.
+    HostSuspended,
 }
 
 impl Cause {
@@ -58,6 +63,8 @@ impl Cause {
             Self::EvictedByAge => "evicted_by_age",
             Self::Corruption => "corruption",
             Self::BufferFull => "buffer_full",
+            Self::ClockStep => "clock_step",
+            Self::HostSuspended => "host_suspended",
         }
     }
 }

@@ -7,6 +7,7 @@
     reason = "a test stops at what fails"
 )]
 
+mod clock;
 mod entities;
 mod fixture;
 mod ingest;

@@ -738,7 +738,8 @@ export interface components {
         /** @description A span without samples, with its cause. */
         SeriesGap: {
             /**
-             * @description Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`.
+             * @description Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`,
+             *     `clock_step` (nothing is missing: the clock was set, forward or back), `host_suspended`.
              * @example deadline
              */
             cause: string;

@@ -194,6 +194,8 @@ export default {
     evicted_by_age: 'buffer dropped samples past its age limit',
     corruption: 'damaged buffer set aside',
     buffer_full: 'buffer could take no more samples',
+    clock_step: 'the host’s clock was set: forward it skips time, back it passes it twice',
+    host_suspended: 'the host was suspended',
     unknown: 'cause not known',
   },
   unit: { d: 'd', h: 'h', min: 'min', s: 's' },

@@ -196,6 +196,8 @@ export default {
     evicted_by_age: '保持期限を過ぎたサンプルをバッファーが破棄しました',
     corruption: '破損したバッファーを隔離しました',
     buffer_full: 'バッファーにこれ以上書き込めません',
+    clock_step: 'ホストの時計が変更された（進めると時間が飛び、戻すと二度通過する）',
+    host_suspended: 'ホストがサスペンド中だった',
     unknown: '原因不明',
   },
   unit: { d: '日', h: '時間', min: '分', s: '秒' },

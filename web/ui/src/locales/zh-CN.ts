@@ -196,6 +196,8 @@ export default {
     evicted_by_age: '缓冲区丢弃了超过保留时限的采样',
     corruption: '缓冲区损坏，已隔离',
     buffer_full: '缓冲区无法再写入采样',
+    clock_step: '宿主机时钟被调整：向前会跳过一段时间，向后会重复经过',
+    host_suspended: '宿主机处于挂起状态',
     unknown: '原因未知',
   },
   unit: { d: '天', h: '小时', min: '分', s: '秒' },
