@@ -30,6 +30,9 @@ pub struct Config {
     /// What is sampled, and how often.
     #[serde(default)]
     pub sampler: sampler::Config,
+    /// Whether guests are asked about themselves.
+    #[serde(default)]
+    pub guest: sampler::GuestConfig,
     /// What is logged.
     #[serde(default)]
     pub telemetry: telemetry::Config,
@@ -66,6 +69,9 @@ pub enum Error {
     /// The sampler's settings.
     #[error(transparent)]
     Sampler(#[from] sampler::ConfigError),
+    /// The settings of guest facts.
+    #[error(transparent)]
+    Guest(#[from] sampler::GuestConfigError),
     /// The log filter.
     #[error("telemetry.filter")]
     Telemetry(#[from] telemetry::Error),
@@ -100,6 +106,7 @@ impl Config {
         }
         self.buffer.validate()?;
         self.sampler.validate()?;
+        self.guest.validate()?;
         telemetry::check(&self.telemetry)?;
         Ok(())
     }
@@ -137,6 +144,7 @@ mod tests {
             ..sampler::Config::default()
         };
         assert_eq!(said.sampler, sampler);
+        assert_eq!(said.guest, sampler::GuestConfig::default());
         assert_eq!(
             said.sampler.cheap_deadline(),
             sampler::Config::default().cheap_deadline()

@@ -95,7 +95,9 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let (sink, records) = mpsc::channel(SINK_RECORDS);
     let finished = CancellationToken::new();
     let collectors = config.collectors.clone();
-    let sampler = Sampler::new(config.sampler.clone()).with_buffer(buffer.status());
+    let sampler = Sampler::new(config.sampler.clone())
+        .with_guests(config.guest.clone())
+        .with_buffer(buffer.status());
     let stretch = sampler.stretch();
     let uplink = Uplink {
         host,

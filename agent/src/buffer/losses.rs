@@ -50,7 +50,7 @@ impl Losses {
             self.merge(gap);
         }
         for fact in tick.facts {
-            let subject = subject(&fact);
+            let Some(subject) = subject(&fact) else { continue };
             if self.facts.len() < MAX_FACTS {
                 self.facts.entry(subject).or_insert(fact);
             }
@@ -62,7 +62,7 @@ impl Losses {
     pub(super) fn tell(&mut self, record: &mut Record) {
         record.tick.gaps.append(&mut self.gaps);
         for fact in &record.tick.facts {
-            let subject = subject(fact);
+            let Some(subject) = subject(fact) else { continue };
             if self.facts.len() < MAX_FACTS || self.facts.contains_key(&subject) {
                 self.facts.insert(subject, fact.clone());
             }
@@ -97,10 +97,12 @@ impl Losses {
     }
 }
 
-const fn subject(fact: &Fact) -> Subject {
+/// What a guest says of itself is not kept: it is large, and asked for again within minutes.
+const fn subject(fact: &Fact) -> Option<Subject> {
     match fact {
-        Fact::Host(_) => None,
-        Fact::Vm(facts) => Some(facts.vm),
+        Fact::Host(_) => Some(None),
+        Fact::Vm(facts) => Some(Some(facts.vm)),
+        Fact::Guest(_) => None,
     }
 }
 

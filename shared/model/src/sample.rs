@@ -2,6 +2,7 @@
 
 use crate::entity::{Entity, Kind, VmId};
 use crate::gap::Gap;
+use crate::guest::GuestFacts;
 use bincode::{Decode, Encode};
 use std::fmt;
 
@@ -141,6 +142,8 @@ pub enum Fact {
     Host(HostFacts),
     /// About a VM.
     Vm(VmFacts),
+    /// About the system inside of a VM.
+    Guest(GuestFacts),
 }
 
 /// Static facts of a host. Absent ones are empty or 0.

@@ -17,6 +17,7 @@ mod pool;
 pub mod device;
 pub mod entity;
 pub mod gap;
+pub mod guest;
 pub mod host;
 pub mod ingest;
 pub mod overview;

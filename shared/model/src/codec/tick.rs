@@ -222,5 +222,11 @@ fn check_fact(fact: &Fact) -> Result<(), Error> {
             texts.into_iter().try_for_each(|text| check_text(text))
         }
         Fact::Vm(vm) => check_text(&vm.name),
+        Fact::Guest(facts) => {
+            if let Some((what, limit)) = facts.guest.excess() {
+                return Err(Error::TooLarge { what, limit });
+            }
+            facts.guest.texts().try_for_each(|text| check_text(text))
+        }
     }
 }
