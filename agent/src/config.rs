@@ -23,12 +23,18 @@ pub struct Config {
     /// Where `/metrics`, `/healthz` and `/readyz` are served; a loopback address. Default: nowhere.
     #[serde(rename = "admin")]
     pub admin_address: Option<SocketAddr>,
+    /// Nice value that the agent gives itself, 0 to 19: the higher, the sooner it waits for others. Default: the one that it
+    /// was started with.
+    pub nice: Option<u8>,
     /// The buffer between sampling and sending.
     #[serde(default)]
     pub buffer: buffer::Config,
     /// What is sampled, and how often.
     #[serde(default)]
     pub sampler: sampler::Config,
+    /// Whether guests are asked about themselves.
+    #[serde(default)]
+    pub guest: sampler::GuestConfig,
     /// What is logged.
     #[serde(default)]
     pub telemetry: telemetry::Config,
@@ -53,12 +59,21 @@ pub enum Error {
         /// What the file says.
         collector: String,
     },
+    /// The nice value is none that lowers the priority.
+    #[error("nice is {nice}; it must be from 0 to 19")]
+    Nice {
+        /// What the file says.
+        nice: u8,
+    },
     /// The buffer's settings.
     #[error(transparent)]
     Buffer(#[from] buffer::ConfigError),
     /// The sampler's settings.
     #[error(transparent)]
     Sampler(#[from] sampler::ConfigError),
+    /// The settings of guest facts.
+    #[error(transparent)]
+    Guest(#[from] sampler::GuestConfigError),
     /// The log filter.
     #[error("telemetry.filter")]
     Telemetry(#[from] telemetry::Error),
@@ -90,8 +105,12 @@ impl Config {
                 collector: collector.clone(),
             });
         }
+        if let Some(nice) = self.nice.filter(|nice| *nice > 19) {
+            return Err(Error::Nice { nice });
+        }
         self.buffer.validate()?;
         self.sampler.validate()?;
+        self.guest.validate()?;
         telemetry::check(&self.telemetry)?;
         Ok(())
     }
@@ -135,6 +154,7 @@ mod tests {
             ..sampler::Config::default()
         };
         assert_eq!(said.sampler, sampler);
+        assert_eq!(said.guest, sampler::GuestConfig::default());
         assert_eq!(
             said.sampler.cheap_deadline(),
             sampler::Config::default().cheap_deadline()
@@ -164,6 +184,11 @@ mod tests {
             Err(Error::File(_))
         ));
         assert!(matches!(parse(&base("collectors = []")), Err(Error::NoCollector)));
+        assert!(parse(&base("collectors = [\"c:1\"]\nnice = 19")).is_ok());
+        assert!(matches!(
+            parse(&base("collectors = [\"c:1\"]\nnice = 20")),
+            Err(Error::Nice { nice: 20 })
+        ));
         for odd in ["c", "c:", ":1", "c:0", "c:99999"] {
             let parsed = parse(&base(&format!("collectors = [\"{odd}\"]")));
             assert!(matches!(parsed, Err(Error::Collector { .. })), "{odd}");

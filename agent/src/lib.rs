@@ -22,7 +22,7 @@ use prometheus_client::registry::Registry;
 use sampler::{SINK_RECORDS, Sampler};
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uplink::Uplink;
 use vmscope_link::{Identity, Role, Timing};
@@ -72,6 +72,9 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
             role: identity.role().clone(),
         });
     };
+    if let Some(nice) = config.nice {
+        yield_to_others(nice);
+    }
     let (folder, limits) = (config.buffer_dir(), config.buffer.clone());
     let opened = tokio::task::spawn_blocking(move || Buffer::open(&folder, &limits)).await;
     let (buffer, recovery) = opened
@@ -101,6 +104,10 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let (sink, records) = mpsc::channel(SINK_RECORDS);
     let finished = CancellationToken::new();
     let collectors = config.collectors.clone();
+    let sampler = Sampler::new(config.sampler.clone())
+        .with_guests(config.guest.clone())
+        .with_buffer(buffer.status());
+    let stretch = sampler.stretch();
     let uplink = Uplink {
         host,
         collectors,
@@ -109,13 +116,10 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
         metrics: metrics.clone(),
         check,
     };
-    lifecycle.spawn(
-        "sampler",
-        Sampler::new(config.sampler.clone()).run(sink, lifecycle.stopping()),
-    );
+    lifecycle.spawn("sampler", sampler.run(sink, lifecycle.stopping()));
     lifecycle.spawn(
         "recorder",
-        keep(records, buffer.clone(), began, metrics, finished.clone()),
+        keep(records, buffer.clone(), began, metrics, stretch, finished.clone()),
     );
     lifecycle.spawn("uplink", deliver(uplink, finished));
     Ok(Agent {
@@ -136,12 +140,20 @@ const fn cause_of_absence(before: Option<Before>, boot_us: i64) -> Cause {
     }
 }
 
+/// Lowers the priority of this thread, and of all that it starts.
+fn yield_to_others(nice: u8) {
+    if let Err(error) = rustix::process::setpriority_process(None, nice.into()) {
+        tracing::warn!(nice, %error, "the agent's priority can't be lowered");
+    }
+}
+
 /// Hands every record to the buffer, the first with how the run began, until the sampler has ended.
 async fn keep(
     mut records: mpsc::Receiver<Record>,
     buffer: Buffer,
     began: Fact,
     metrics: Metrics,
+    stretch: watch::Receiver<u32>,
     finished: CancellationToken,
 ) -> Result<(), buffer::Error> {
     // However this ends, the uplink must not wait for more.
@@ -151,7 +163,7 @@ async fn keep(
     while let Some(mut record) = records.recv().await {
         record.tick.facts.extend(began.take());
         match buffer.append(record).await {
-            Ok(_) => metrics.taken(&status.borrow(), now_us()),
+            Ok(_) => metrics.taken(&status.borrow(), *stretch.borrow(), now_us()),
             Err(error @ buffer::Error::Encode(_)) => {
                 tracing::error!(error = %error, "a tick is lost: it does not fit the format");
             }

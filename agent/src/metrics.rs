@@ -33,6 +33,7 @@ pub struct Metrics {
     clock_offset_us: Arc<AtomicI64>,
     lost: Family<LossLabels, Gauge>,
     recovered: Gauge,
+    stretch: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,6 +48,11 @@ impl Metrics {
         let agent = registry.sub_registry_with_prefix("vmscope_agent");
         metrics.register_uplink(agent.sub_registry_with_prefix("uplink"));
         metrics.register_buffer(agent.sub_registry_with_prefix("buffer"));
+        agent.sub_registry_with_prefix("sampler").register(
+            "stretch",
+            "How many times the configured interval samples of VM memory, disks and processors are apart",
+            metrics.stretch.clone(),
+        );
         metrics
     }
 
@@ -152,8 +158,9 @@ impl Metrics {
         self.recovered.set(number(recovery.records));
     }
 
-    /// A tick was taken, at `now_us`.
-    pub(crate) fn taken(&self, status: &Status, now_us: i64) {
+    /// A tick was taken, at `now_us`, while the dear groups' interval was stretched so many times.
+    pub(crate) fn taken(&self, status: &Status, stretch: u32, now_us: i64) {
+        self.stretch.set(stretch.into());
         self.ticks_taken.inc();
         self.buffer_bytes.set(number(status.bytes));
         self.buffer_disk_bytes.set(number(status.disk_bytes));

@@ -5,6 +5,7 @@ use crate::identities::Identities;
 use anyhow::{Context, ensure};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use vmscope_agent::sampler::GuestConfig;
 use vmscope_service::{Lifecycle, Secret, telemetry};
 
 /// Everything inside listens on loopback, on ports that the system chooses.
@@ -94,14 +95,28 @@ async fn start_agent(
         enrol: None,
         data_dir: data_dir.join("agent"),
         admin_address: None,
+        nice: None,
         buffer: vmscope_agent::buffer::Config::default(),
         sampler: vmscope_agent::sampler::Config {
             libvirt_socket: options.libvirt_socket.clone(),
             ..vmscope_agent::sampler::Config::default()
         },
+        guest: guests(options),
         telemetry: telemetry::Config::default(),
     };
     config.validate()?;
     vmscope_agent::start(&config, &identities.agent.identity, lifecycle).await?;
     Ok(())
+}
+
+fn guests(options: &Options) -> GuestConfig {
+    let default = GuestConfig::default();
+    match &options.guest_socket {
+        Some(socket) => GuestConfig {
+            enabled: true,
+            libvirt_socket: socket.clone(),
+            ..default
+        },
+        None => default,
+    }
 }

@@ -58,6 +58,11 @@ pub enum Cause {
     AgentKilled,
     /// The host was off or restarting.
     HostDown,
+    /// Somebody set the host's clock. Forward: the span that it skipped; back: the span that it passes twice, in which
+    /// samples of two passes lie side by side. No tick is missing.
+    ClockStep,
+    /// The host was suspended.
+    HostSuspended,
 }
 
 impl Cause {
@@ -76,6 +81,8 @@ impl Cause {
             Self::AgentStopped => "agent_stopped",
             Self::AgentKilled => "agent_killed",
             Self::HostDown => "host_down",
+            Self::ClockStep => "clock_step",
+            Self::HostSuspended => "host_suspended",
         }
     }
 

@@ -20,6 +20,7 @@ pub mod device;
 pub mod enrolment;
 pub mod entity;
 pub mod gap;
+pub mod guest;
 pub mod host;
 pub mod ingest;
 pub mod overview;

@@ -5,6 +5,7 @@ pub mod document;
 pub mod entity;
 pub mod envelope;
 pub mod extract;
+pub mod guest;
 pub mod host;
 pub mod live;
 pub mod metric;

@@ -13,10 +13,11 @@ mod targets;
 use crate::support::{at, plain};
 use std::fs;
 use std::path::{Path, PathBuf};
+use vmscope_model::guest::{GuestFileSystem, GuestInterface};
 use vmscope_model::wire::{self, FrameEncoder, Message, Token};
 use vmscope_model::{
-    Cause, Entity, Fact, Gap, Group, HostFacts, HostId, Kind, Owner, Record, RunFacts, Span, Table, Tick,
-    Value, VmFacts, VmId, catalogue, record,
+    Cause, Entity, Fact, Gap, Group, Guest, GuestFacts, HostFacts, HostId, Kind, Owner, Record, RunFacts,
+    Span, Table, Tick, Value, VmFacts, VmId, catalogue, record,
 };
 
 fn corpus(target: &str) -> PathBuf {
@@ -27,6 +28,26 @@ fn corpus(target: &str) -> PathBuf {
 
 fn host() -> HostId {
     "7d2c6ad5-55d4-4f0b-9f43-c4bb5f2d4bb1".parse().unwrap()
+}
+
+/// Something in each list.
+fn guest() -> Guest {
+    Guest {
+        host_name: "web-1".into(),
+        file_systems: vec![GuestFileSystem {
+            mount_point: "/".into(),
+            total_bytes: Some(1 << 30),
+            ..GuestFileSystem::default()
+        }],
+        interfaces: vec![GuestInterface {
+            name: "eth0".into(),
+            addresses: vec!["192.0.2.1/24".into(), "fe80::1/64".into()],
+            ..GuestInterface::default()
+        }],
+        user_count: Some(1),
+        users: vec!["admin".into()],
+        ..Guest::default()
+    }
 }
 
 /// Every kind of entity, a reset, an absent value, facts and a gap.
@@ -74,6 +95,11 @@ fn records() -> [Record; 2] {
             Fact::Run(RunFacts {
                 epoch: 7,
                 before: Cause::HostDown,
+            }),
+            Fact::Guest(GuestFacts {
+                vm,
+                as_of_us: 1_763_786_711_000_000,
+                guest: guest(),
             }),
         ];
         let (group, cause) = (Group::Dear, Cause::Deadline);

@@ -152,7 +152,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One virtual machine with its devices. */
+        /** One virtual machine with its devices, and what the system inside of it says of itself. */
         get: operations["get_vm"];
         put?: never;
         post?: never;
@@ -498,10 +498,11 @@ export interface components {
              * @example 0
              */
             code: number;
-            /** @description A VM with its devices. */
+            /** @description A VM with its devices, and the system inside of it. */
             data: components["schemas"]["Vm"] & {
                 /** @description Its virtual processors, disks and network interfaces. */
                 devices: components["schemas"]["Device"][];
+                guest: components["schemas"]["Guest"] | null;
             };
             /**
              * @description `ok`.
@@ -513,6 +514,95 @@ export interface components {
         FeedState: {
             /** @description True while at least one collector feeds this server. */
             connected: boolean;
+        };
+        /**
+         * @description What the system inside of a VM last said of itself, through its guest agent: the guest's own word. Texts that it did not
+         *     say are empty.
+         */
+        Guest: {
+            /**
+             * Format: date-time
+             * @description When it said so.
+             */
+            as_of: string;
+            /** @description Mounted file systems, 64 at most. */
+            file_systems: components["schemas"]["GuestFileSystem"][];
+            /** @description Host name. */
+            host_name: string;
+            /** @description Network interfaces, 32 at most. */
+            interfaces: components["schemas"]["GuestInterface"][];
+            /** @description Kernel release. */
+            kernel: string;
+            /**
+             * @description Operating system with version, for people.
+             * @example Debian GNU/Linux 12 (bookworm)
+             */
+            os: string;
+            /**
+             * @description Short name of the operating system.
+             * @example debian
+             */
+            os_id: string;
+            /**
+             * @description Version of the operating system.
+             * @example 12 (bookworm)
+             */
+            os_version: string;
+            /**
+             * @description Abbreviation of its time zone.
+             * @example CET
+             */
+            time_zone: string;
+            /**
+             * Format: int32
+             * @description How many users are logged in; null when it did not say.
+             */
+            user_count: number | null;
+            /** @description The first of them, each once, 32 at most. */
+            users: string[];
+        };
+        /** @description A file system of a guest. */
+        GuestFileSystem: {
+            /**
+             * @description Where it is mounted.
+             * @example /var
+             */
+            mount_point: string;
+            /**
+             * Format: int64
+             * @description Its size, in bytes; null when the guest did not say.
+             */
+            total_bytes: number | null;
+            /**
+             * @description Its type.
+             * @example ext4
+             */
+            type: string;
+            /**
+             * Format: int64
+             * @description What is used of it, in bytes; null when the guest did not say.
+             */
+            used_bytes: number | null;
+        };
+        /** @description A network interface of a guest. */
+        GuestInterface: {
+            /**
+             * @description Its addresses with prefix length, 16 at most.
+             * @example [
+             *       "192.0.2.11/24"
+             *     ]
+             */
+            addresses: string[];
+            /**
+             * @description Its hardware address.
+             * @example 52:54:00:98:b2:48
+             */
+            hardware_address: string;
+            /**
+             * @description Its name in the guest.
+             * @example eth0
+             */
+            name: string;
         };
         /** @description A hypervisor host. Facts that its agent could not read are empty or 0. */
         Host: {
@@ -739,7 +829,8 @@ export interface components {
         SeriesGap: {
             /**
              * @description Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`,
-             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`.
+             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`, `clock_step` (nothing is missing: the clock was
+             *     set, forward or back), `host_suspended`.
              * @example deadline
              */
             cause: string;
@@ -882,10 +973,11 @@ export interface components {
              */
             total: number;
         };
-        /** @description A VM with its devices. */
+        /** @description A VM with its devices, and the system inside of it. */
         VmDetail: components["schemas"]["Vm"] & {
             /** @description Its virtual processors, disks and network interfaces. */
             devices: components["schemas"]["Device"][];
+            guest: components["schemas"]["Guest"] | null;
         };
     };
     responses: never;
