@@ -9,6 +9,7 @@
 
 mod entities;
 mod fixture;
+mod gaps;
 mod ingest;
 mod ledger;
 mod lists;
@@ -16,3 +17,4 @@ mod schema;
 mod series;
 mod sessions;
 mod status;
+mod system;
