@@ -20,6 +20,9 @@ pub enum Group {
 }
 
 impl Group {
+    /// Every part.
+    pub const ALL: [Self; 4] = [Self::Host, Self::Cheap, Self::Dear, Self::All];
+
     /// Name used in the database and the API.
     pub const fn name(self) -> &'static str {
         match self {
@@ -86,6 +89,22 @@ impl Cause {
         }
     }
 
+    /// Every cause.
+    pub const ALL: [Self; 12] = [
+        Self::Deadline,
+        Self::LibvirtDown,
+        Self::Busy,
+        Self::EvictedBySize,
+        Self::EvictedByAge,
+        Self::Corruption,
+        Self::BufferFull,
+        Self::Unexplained,
+        Self::AgentDown,
+        Self::AgentStopped,
+        Self::AgentKilled,
+        Self::HostDown,
+    ];
+
     /// What a collector concludes from missing numbers alone, until the agent tells more.
     pub const PROVISIONAL: [Self; 5] = [
         Self::Unexplained,
@@ -131,4 +150,26 @@ pub struct Gap {
     pub ticks: u64,
     /// Which ticks were lost, for a gap of the buffer; `None` for samples that were never taken.
     pub lost: Option<Span>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bincode::config::standard;
+    use bincode::decode_from_slice;
+
+    /// The numbers of the wire leave out none and end where the list ends.
+    #[test]
+    fn the_lists_hold_every_cause_and_every_group() {
+        let causes: Vec<Cause> = (0..u8::MAX)
+            .map_while(|number| decode_from_slice(&[number], standard()).ok())
+            .map(|(cause, _)| cause)
+            .collect();
+        assert_eq!(causes, Cause::ALL);
+        let groups: Vec<Group> = (0..u8::MAX)
+            .map_while(|number| decode_from_slice(&[number], standard()).ok())
+            .map(|(group, _)| group)
+            .collect();
+        assert_eq!(groups, Group::ALL);
+    }
 }

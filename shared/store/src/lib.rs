@@ -31,6 +31,7 @@ pub mod schema;
 pub mod series;
 pub mod session;
 pub mod size;
+pub mod system;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod vm;

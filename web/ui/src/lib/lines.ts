@@ -181,3 +181,19 @@ export function readableRow(points: Point[], row: number): number {
   while (at >= 0 && points[at] === undefined) at -= 1
   return at >= 0 && points[at] !== null ? at : -1
 }
+
+/**
+ * The gaps that a reader at this row of the layout should be told. A gap's ends may be samples that were measured (the last
+ * before it and the first after it): they are not missing. A gap within one step, where no row is, is told before it.
+ */
+export function gapsAt(gaps: ChartGap[], layout: Layout, row: number): ChartGap[] {
+  const time = layout.times[row] ?? 0
+  const next = layout.times[row + 1] ?? time
+  const joined = (layout.source[row] ?? -1) >= 0 && (layout.source[row + 1] ?? -1) >= 0
+  return gaps.filter((gap) => {
+    if (gap.from_ms < time && gap.to_ms > time) return true
+    if (joined && gap.from_ms < next && gap.to_ms > time) return true
+    const measured = gap.lines.some((line) => layout.points[line]?.[row] != null)
+    return !measured && gap.from_ms <= time && gap.to_ms >= time
+  })
+}

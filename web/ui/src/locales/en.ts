@@ -1,3 +1,5 @@
+import operation from './operation/en'
+
 export default {
   nav: {
     label: 'Main',
@@ -5,9 +7,18 @@ export default {
     hosts: 'Hosts',
     vms: 'Virtual machines',
     vms_short: 'VMs',
+    gaps: 'Gaps',
+    health: 'Health',
     skip: 'Skip to content',
   },
-  title: { overview: 'Overview', hosts: 'Hosts', vms: 'Virtual machines', missing: 'Not found' },
+  title: {
+    overview: 'Overview',
+    hosts: 'Hosts',
+    vms: 'Virtual machines',
+    gaps: 'Missing samples',
+    health: 'System health',
+    missing: 'Not found',
+  },
   settings: {
     language: 'Language',
     theme: 'Theme',
@@ -226,5 +237,6 @@ export default {
     host_suspended: 'the host was suspended',
     unknown: 'cause not known',
   },
+  ...operation,
   unit: { d: 'd', h: 'h', min: 'min', s: 's' },
 }

@@ -1,4 +1,5 @@
 import type { Messages } from '.'
+import operation from './operation/ja-JP'
 
 export default {
   nav: {
@@ -7,9 +8,18 @@ export default {
     hosts: 'ホスト',
     vms: '仮想マシン',
     vms_short: 'VM',
+    gaps: '欠測',
+    health: '稼働状況',
     skip: '本文へ移動',
   },
-  title: { overview: '概要', hosts: 'ホスト', vms: '仮想マシン', missing: 'ページが見つかりません' },
+  title: {
+    overview: '概要',
+    hosts: 'ホスト',
+    vms: '仮想マシン',
+    gaps: '欠測サンプル',
+    health: 'システムの稼働状況',
+    missing: 'ページが見つかりません',
+  },
   settings: {
     language: '言語',
     theme: 'テーマ',
@@ -228,5 +238,6 @@ export default {
     host_suspended: 'ホストがサスペンド中だった',
     unknown: '原因不明',
   },
+  ...operation,
   unit: { d: '日', h: '時間', min: '分', s: '秒' },
 } satisfies Messages

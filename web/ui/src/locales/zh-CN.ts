@@ -1,4 +1,5 @@
 import type { Messages } from '.'
+import operation from './operation/zh-CN'
 
 export default {
   nav: {
@@ -7,9 +8,18 @@ export default {
     hosts: '主机',
     vms: '虚拟机',
     vms_short: '虚拟机',
+    gaps: '缺失',
+    health: '健康',
     skip: '跳到正文',
   },
-  title: { overview: '概览', hosts: '主机', vms: '虚拟机', missing: '页面不存在' },
+  title: {
+    overview: '概览',
+    hosts: '主机',
+    vms: '虚拟机',
+    gaps: '缺失的采样',
+    health: '系统健康',
+    missing: '页面不存在',
+  },
   settings: {
     language: '语言',
     theme: '主题',
@@ -228,5 +238,6 @@ export default {
     host_suspended: '宿主机处于挂起状态',
     unknown: '原因未知',
   },
+  ...operation,
   unit: { d: '天', h: '小时', min: '分', s: '秒' },
 } satisfies Messages

@@ -1,0 +1,58 @@
+/** What is wrong with the installation, from what the server tells of it: worst first. */
+import type { Agent, Collector, System } from '@/api/client'
+import type { Tone } from './state'
+
+/** Something that a person should look at. */
+export type Problem =
+  | { kind: 'no_collector'; tone: 'bad' }
+  | { kind: 'collector_silent'; tone: 'bad'; name: string; age_s: number }
+  | { kind: 'activity_failed'; tone: 'bad'; name: string; work: string; message: string }
+  | { kind: 'agents_disconnected'; tone: 'bad'; count: number }
+  | { kind: 'agents_skewed'; tone: 'warn'; count: number }
+  | { kind: 'agents_behind'; tone: 'warn'; count: number }
+
+/** How a collector is. */
+export function collectorState(collector: Collector): 'running' | 'stopped' | 'silent' {
+  if (collector.alive) return 'running'
+  return collector.stopped_at === null ? 'silent' : 'stopped'
+}
+
+/** How an agent is. */
+export function agentState(agent: Agent): 'connected' | 'behind' | 'disconnected' {
+  if (!agent.connected) return 'disconnected'
+  return agent.behind ? 'behind' : 'connected'
+}
+
+/** How alarming each of these is. */
+export const TONES: Record<ReturnType<typeof collectorState> | ReturnType<typeof agentState>, Tone> = {
+  running: 'good',
+  stopped: 'idle',
+  silent: 'bad',
+  connected: 'good',
+  behind: 'warn',
+  disconnected: 'bad',
+}
+
+/**
+ * The problems of an installation. A collector that stopped in order is none, and neither is the old work of one that
+ * does not run: only that none runs at all.
+ */
+export function problemsOf(system: System): Problem[] {
+  const { agents, collectors } = system
+  const alive = new Set(collectors.filter((one) => one.alive).map((one) => one.name))
+  const found: Problem[] = []
+  if (alive.size === 0) found.push({ kind: 'no_collector', tone: 'bad' })
+  for (const one of collectors) {
+    if (collectorState(one) === 'silent') {
+      found.push({ kind: 'collector_silent', tone: 'bad', name: one.name, age_s: one.heartbeat_age_s })
+    }
+  }
+  for (const one of system.activities) {
+    if (one.done || !alive.has(one.collector)) continue
+    found.push({ kind: 'activity_failed', tone: 'bad', name: one.collector, work: one.name, message: one.message })
+  }
+  if (agents.disconnected > 0) found.push({ kind: 'agents_disconnected', tone: 'bad', count: agents.disconnected })
+  if (agents.skewed > 0) found.push({ kind: 'agents_skewed', tone: 'warn', count: agents.skewed })
+  if (agents.behind > 0) found.push({ kind: 'agents_behind', tone: 'warn', count: agents.behind })
+  return found
+}
