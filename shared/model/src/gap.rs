@@ -90,7 +90,7 @@ impl Cause {
     }
 
     /// Every cause.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Deadline,
         Self::LibvirtDown,
         Self::Busy,
@@ -103,6 +103,8 @@ impl Cause {
         Self::AgentStopped,
         Self::AgentKilled,
         Self::HostDown,
+        Self::ClockStep,
+        Self::HostSuspended,
     ];
 
     /// What a collector concludes from missing numbers alone, until the agent tells more.
