@@ -6,6 +6,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use vmscope_model::Cause;
 
 /// Counters and gauges; clones are the same ones.
@@ -25,6 +27,8 @@ pub struct Metrics {
     buffer_records: Gauge,
     buffer_memory_records: Gauge,
     lag: Gauge,
+    clock_offset: Gauge<f64, AtomicU64>,
+    clock_offset_us: Arc<AtomicI64>,
     lost: Family<LossLabels, Gauge>,
     recovered: Gauge,
 }
@@ -87,6 +91,11 @@ impl Metrics {
             "Age of the oldest undelivered tick",
             self.lag.clone(),
         );
+        uplink.register(
+            "clock_offset_seconds",
+            "How far this host's clock was ahead of the collector's when the session began",
+            self.clock_offset.clone(),
+        );
     }
 
     fn register_buffer(&self, buffer: &mut Registry) {
@@ -122,6 +131,13 @@ impl Metrics {
             "Ticks lost in this run, by cause",
             self.lost.clone(),
         );
+    }
+
+    /// Notes how far the clock is ahead of the collector's; gives what was noted before.
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of centuries fit")]
+    pub(crate) fn set_clock_offset_us(&self, offset_us: i64) -> i64 {
+        self.clock_offset.set(offset_us as f64 / 1e6);
+        self.clock_offset_us.swap(offset_us, Ordering::Relaxed)
     }
 
     pub(crate) fn recovered(&self, recovery: &Recovery) {

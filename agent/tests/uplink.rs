@@ -43,6 +43,10 @@ fn identity(authority: &Authority, role: &Role) -> Identity {
 struct Desk {
     /// Whether it stores: acknowledges what it has seen.
     stores: bool,
+    /// Whether it takes introductions and never answers them.
+    mute: bool,
+    /// Introductions so far.
+    introductions: u32,
     /// What it refuses agents with.
     refuses: Option<&'static str>,
     /// The highest sequence of each epoch that it has committed.
@@ -96,6 +100,11 @@ impl Collector {
         let Ok(Some(Message::Hello { columns, .. })) = session.receiver.recv().await else {
             return None;
         };
+        self.desk().introductions += 1;
+        if self.desk().mute {
+            session.control.closed().await;
+            return None;
+        }
         let refusal = self.desk().refuses;
         if let Some(code) = refusal {
             session.refuse(code, "mend it").await;
@@ -199,6 +208,20 @@ impl Rig {
     }
 }
 
+/// A port where nobody answers.
+async fn silent() -> tokio::net::UdpSocket {
+    tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .unwrap()
+}
+
+fn refusing(code: &'static str) -> Desk {
+    Desk {
+        refuses: Some(code),
+        ..storing()
+    }
+}
+
 fn storing() -> Desk {
     Desk {
         stores: true,
@@ -290,16 +313,8 @@ async fn stops_sending_while_the_window_is_full() {
 #[tokio::test]
 async fn goes_on_to_the_next_collector_when_one_is_silent_or_refuses() {
     let authority = Authority::create("test").unwrap();
-    let silent = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .unwrap();
-    let refusing = Collector::start(
-        &authority,
-        Desk {
-            refuses: Some("revoked"),
-            ..Desk::default()
-        },
-    );
+    let silent = silent().await;
+    let refusing = Collector::start(&authority, refusing("revoked"));
     let stranger = Collector::start(&Authority::create("other").unwrap(), storing());
     let good = Collector::start(&authority, storing());
     let addresses = [
@@ -312,6 +327,51 @@ async fn goes_on_to_the_next_collector_when_one_is_silent_or_refuses() {
     rig.delivered().await;
     assert_eq!(good.numbers(), (1..=10).collect::<Vec<_>>());
     assert!(refusing.numbers().is_empty() && stranger.numbers().is_empty());
+}
+
+#[tokio::test]
+async fn leaves_a_collector_that_does_not_welcome_it() {
+    let authority = Authority::create("test").unwrap();
+    let mute = Collector::start(
+        &authority,
+        Desk {
+            mute: true,
+            ..Desk::default()
+        },
+    );
+    let good = Collector::start(&authority, storing());
+    let rig = Rig::start(&authority, &[mute.address, good.address], 10).await;
+    until("the first one is introduced", || mute.desk().introductions == 1).await;
+    assert_eq!(good.desk().introductions, 0, "never two at the same time");
+    rig.delivered().await;
+    assert_eq!(good.numbers(), (1..=10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn stays_with_the_collector_that_serves() {
+    let authority = Authority::create("test").unwrap();
+    let preferred = Collector::start(&authority, refusing("too_many_sessions"));
+    let second = Collector::start(&authority, storing());
+    let rig = Rig::start(&authority, &[preferred.address, second.address], 10).await;
+    rig.delivered().await;
+    preferred.desk().refuses = None;
+    second.desk().sessions[0].close(CloseCode::Done, "test");
+    append(&rig.buffer, 11..=20).await;
+    rig.delivered().await;
+    assert_eq!(second.numbers(), (1..=20).collect::<Vec<_>>());
+    assert_eq!(preferred.desk().introductions, 1);
+}
+
+#[tokio::test]
+async fn comes_again_soon_when_nobody_has_to_mend_anything() {
+    let authority = Authority::create("test").unwrap();
+    for code in ["too_many_sessions", "replaced"] {
+        let collector = Collector::start(&authority, refusing(code));
+        let rig = Rig::start(&authority, &[collector.address], 10).await;
+        until("a second introduction", || collector.desk().introductions > 1).await;
+        collector.desk().refuses = None;
+        rig.delivered().await;
+    }
 }
 
 #[tokio::test]
@@ -329,9 +389,7 @@ async fn delivers_the_rest_before_it_stops() {
 #[tokio::test]
 async fn stops_at_once_without_a_collector() {
     let authority = Authority::create("test").unwrap();
-    let silent = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .unwrap();
+    let silent = silent().await;
     let rig = Rig::start(&authority, &[silent.local_addr().unwrap()], 3).await;
     rig.finished.cancel();
     rig.running.await.unwrap();

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
 use vmscope_link::IdentityFiles;
 use vmscope_service::{Secret, telemetry};
 
@@ -20,6 +21,9 @@ pub struct Config {
     pub identity: IdentityFiles,
     /// Where samples go.
     pub database: Database,
+    /// How much agents may ask of it.
+    #[serde(default)]
+    pub limits: Limits,
     /// What is logged.
     #[serde(default)]
     pub telemetry: telemetry::Config,
@@ -50,6 +54,49 @@ impl Database {
             writers: default_writers(),
             rows_in_flight: default_rows_in_flight(),
             retention_days: default_retention_days(),
+        }
+    }
+}
+
+/// How much agents may ask of a collector. Over a limit of frames or rows a session is read later, over one of sessions
+/// it is refused and comes again.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Frames of one host, each second.
+    pub host_frames_per_s: NonZeroU32,
+    /// Sample rows of one host, each second.
+    pub host_rows_per_s: NonZeroU32,
+    /// Sessions that one host may begin, each minute.
+    pub host_sessions_per_min: NonZeroU32,
+    /// Frames of all hosts, each second.
+    pub frames_per_s: NonZeroU32,
+    /// Sample rows of all hosts, each second.
+    pub rows_per_s: NonZeroU32,
+    /// Sessions that all peers may begin, each second.
+    pub sessions_per_s: NonZeroU32,
+    /// Seconds by which a host's clock may differ before it is warned of.
+    pub clock_offset_s: NonZeroU32,
+}
+
+impl Limits {
+    /// By how much a host's clock may differ before it is warned of.
+    pub(crate) const fn clock_offset(&self) -> Duration {
+        Duration::from_secs(self.clock_offset_s.get() as u64)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let number = |value: u32| NonZeroU32::MIN.saturating_add(value - 1);
+        Self {
+            host_frames_per_s: number(200),
+            host_rows_per_s: number(200_000),
+            host_sessions_per_min: number(60),
+            frames_per_s: number(50_000),
+            rows_per_s: number(1_000_000),
+            sessions_per_s: number(1_000),
+            clock_offset_s: number(5),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The collector: takes samples from agents, commits them, acknowledges them, and feeds them live to web servers.
 //!
 //! [`start`] binds both addresses at once and returns; the database may be away and is waited for. The parts:
-//! `ingest` (sessions, budget, writers), `feed` (live samples past the database), `upkeep` (partitions, retention).
+//! `ingest` (sessions, budget, writers), `feed` (live samples past the database), `upkeep` (partitions, retention, size),
+//! `status` (what it says of itself for the health page).
 //!
 //! Invariants: what is acknowledged is committed; what is committed is committed once; memory is bounded whoever sends
 //! and however slow the database is.
@@ -12,6 +13,7 @@ mod database;
 mod feed;
 mod ingest;
 mod metrics;
+mod status;
 mod upkeep;
 
 pub use config::Config;
@@ -20,6 +22,7 @@ use database::{Availability, Database, Failure};
 use ingest::Centre;
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
+use status::Heart;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use vmscope_link::{Identity, Limits, Listener};
@@ -66,16 +69,14 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
         .await
         .map_err(Error::Admin)?;
     tracing::info!(collector.address = %address, "collector listens");
-    lifecycle.spawn(
-        "ingest",
-        ingest(
-            config.database.clone(),
-            listener,
-            availability,
-            metrics,
-            lifecycle.clone(),
-        ),
-    );
+    let part = Part {
+        name: identity.role().name(),
+        address,
+        config: config.clone(),
+        metrics,
+        lifecycle: lifecycle.clone(),
+    };
+    lifecycle.spawn("ingest", ingest(part, listener, availability));
     Ok(Collector { address, admin })
 }
 
@@ -90,21 +91,43 @@ pub async fn migrate(config: &config::Database) -> Result<(), Error> {
         .map_err(Error::Database)
 }
 
-/// Opens the database, then takes sessions until the stop.
-async fn ingest(
-    config: config::Database,
-    listener: Listener,
-    availability: Availability,
+/// What the collector's work needs once the database is open.
+struct Part {
+    name: String,
+    address: SocketAddr,
+    config: Config,
     metrics: Metrics,
     lifecycle: Lifecycle,
-) -> Result<(), Error> {
-    let database = match Database::open(config.url.clone(), availability).await {
-        Ok(database) => Arc::new(database),
-        Err(Failure::Stopping) => return Ok(()),
-        Err(Failure::Refused(error)) => return Err(Error::Database(error)),
-    };
-    upkeep::spawn(&lifecycle, &database, config.retention_days);
-    let centre = Centre::start(database, &config, &metrics, &lifecycle);
-    ingest::accept(listener, centre, lifecycle).await;
-    Ok(())
+}
+
+/// Opens the database, then takes sessions until the stop.
+async fn ingest(part: Part, listener: Listener, availability: Availability) -> Result<(), Error> {
+    match Database::open(part.config.database.url.clone(), availability).await {
+        Ok(database) => part.serve(Arc::new(database), listener).await,
+        Err(failure) => Err(failure),
+    }
+    .or_else(|failure| match failure {
+        Failure::Stopping => Ok(()),
+        Failure::Refused(error) => Err(Error::Database(error)),
+    })
+}
+
+impl Part {
+    async fn serve(self, database: Arc<Database>, listener: Listener) -> Result<(), Failure> {
+        let Self {
+            name,
+            address,
+            config,
+            metrics,
+            lifecycle,
+        } = self;
+        let writers = config.database.writers.get();
+        let introduction = status::introduce(&database, name.clone(), address.to_string(), writers).await?;
+        let work = upkeep::spawn(&lifecycle, &database, config.database.retention_days);
+        let heart = Heart::new(Arc::clone(&database), introduction, metrics.clone(), work);
+        lifecycle.spawn("status", heart.run(lifecycle.stopping()));
+        let centre = Centre::start(name, database, &config, &metrics, &lifecycle);
+        ingest::accept(listener, centre, lifecycle).await;
+        Ok(())
+    }
 }

@@ -5,6 +5,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use vmscope_link::Cause;
 
 /// A label set of one label.
@@ -16,7 +18,9 @@ pub(crate) struct Metrics {
     refused: Family<Label, Counter>,
     sessions: Family<Label, Gauge>,
     /// Frames received from agents and decoded.
-    pub(crate) frames: Counter,
+    frames: Counter,
+    /// Those of them that had waited too long to be live.
+    backlog_frames: Counter,
     /// Bytes of those frames' bodies, as received.
     pub(crate) frame_bytes: Counter,
     /// Sample rows committed.
@@ -26,11 +30,17 @@ pub(crate) struct Metrics {
     /// Ticks received again after a reconnect and found committed already.
     pub(crate) duplicates: Counter,
     /// Transactions committed.
-    pub(crate) commits: Counter,
+    commits: Counter,
+    /// Their times since these were last asked for.
+    lately: Arc<Mutex<CommitTimes>>,
     /// Commits and look-ups that failed and were tried again.
     pub(crate) database_retries: Counter,
     /// Seconds a commit took.
-    pub(crate) commit_seconds: Histogram,
+    commit_seconds: Histogram,
+    /// Times that a session had to wait because of a limit.
+    pub(crate) paced: Counter,
+    /// Hosts whose clock is off by more than the limit.
+    pub(crate) clocks_off: Gauge,
     /// Frames queued for the writers.
     pub(crate) queue: Gauge,
     /// Sample rows decoded and not yet committed.
@@ -41,6 +51,17 @@ pub(crate) struct Metrics {
     pub(crate) feed_dropped: Counter,
 }
 
+/// How long commits took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct CommitTimes {
+    /// How many.
+    pub(crate) count: u32,
+    /// All together.
+    pub(crate) sum: Duration,
+    /// The longest.
+    pub(crate) longest: Duration,
+}
+
 impl Metrics {
     /// Registers every figure with `registry`.
     pub(crate) fn new(registry: &mut Registry) -> Self {
@@ -48,14 +69,18 @@ impl Metrics {
             refused: Family::default(),
             sessions: Family::default(),
             frames: Counter::default(),
+            backlog_frames: Counter::default(),
             frame_bytes: Counter::default(),
             rows: Counter::default(),
             ticks: Counter::default(),
             duplicates: Counter::default(),
             commits: Counter::default(),
+            lately: Arc::default(),
             database_retries: Counter::default(),
             // 1 ms to 16 s.
             commit_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+            paced: Counter::default(),
+            clocks_off: Gauge::default(),
             queue: Gauge::default(),
             rows_in_flight: Gauge::default(),
             feed_ticks: Counter::default(),
@@ -69,6 +94,7 @@ impl Metrics {
     }
 
     fn register(&self, registry: &mut Registry) {
+        self.register_flow(registry);
         registry.register(
             "refused",
             "Connections and sessions refused or broken off, by cause",
@@ -99,12 +125,6 @@ impl Metrics {
             "Seconds a commit took",
             self.commit_seconds.clone(),
         );
-        registry.register("queue", "Frames queued for the writers", self.queue.clone());
-        registry.register(
-            "rows_in_flight",
-            "Sample rows decoded and not yet committed",
-            self.rows_in_flight.clone(),
-        );
         registry.register(
             "feed_ticks",
             "Ticks sent to subscribers of the live feed",
@@ -115,6 +135,62 @@ impl Metrics {
             "Ticks that slow subscribers of the live feed missed",
             self.feed_dropped.clone(),
         );
+    }
+
+    fn register_flow(&self, registry: &mut Registry) {
+        registry.register(
+            "backlog_frames",
+            "Frames received from agents that had waited too long to be live",
+            self.backlog_frames.clone(),
+        );
+        registry.register(
+            "paced",
+            "Times that a session was read later because of a limit",
+            self.paced.clone(),
+        );
+        registry.register(
+            "clocks_off",
+            "Hosts whose clock differed by more than the limit when their last session began",
+            self.clocks_off.clone(),
+        );
+        registry.register("queue", "Frames queued for the writers", self.queue.clone());
+        registry.register(
+            "rows_in_flight",
+            "Sample rows decoded and not yet committed",
+            self.rows_in_flight.clone(),
+        );
+    }
+
+    /// Counts a frame.
+    pub(crate) fn frame(&self, live: bool) {
+        self.frames.inc();
+        if !live {
+            self.backlog_frames.inc();
+        }
+    }
+
+    /// Counts a commit.
+    pub(crate) fn commit(&self, took: Duration) {
+        self.commits.inc();
+        self.commit_seconds.observe(took.as_secs_f64());
+        let mut lately = self.lately();
+        lately.count += 1;
+        lately.sum += took;
+        lately.longest = lately.longest.max(took);
+    }
+
+    /// How long commits took since this was last asked.
+    pub(crate) fn commits_lately(&self) -> CommitTimes {
+        std::mem::take(&mut *self.lately())
+    }
+
+    fn lately(&self) -> MutexGuard<'_, CommitTimes> {
+        self.lately.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Agents' open sessions.
+    pub(crate) fn agents(&self) -> i64 {
+        self.sessions.get_or_create(&[("role", "agent")]).get()
     }
 
     /// Counts a refusal.

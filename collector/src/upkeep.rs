@@ -1,14 +1,15 @@
-//! Periodic work on the database: partitions made ahead, raw samples removed when their time is over.
+//! Periodic work on the database: partitions made ahead, raw samples removed when their time is over, its size measured.
 //!
-//! Both are idempotent, so several collectors over one database may do them; a failure is tried again at the next turn.
+//! All of it is idempotent, so several collectors over one database may do it (one of them measures); a failure is tried
+//! again at the next turn.
 
 use crate::database::{Database, chain};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use vmscope_service::Lifecycle;
-use vmscope_service::periodic::{self, Activity, Status};
-use vmscope_store::{retention, schema};
+use vmscope_service::periodic::{self, Activity, Handle, Status};
+use vmscope_store::{retention, schema, size};
 
 /// How often partitions are made ahead; they reach days further.
 const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
@@ -16,20 +17,29 @@ const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 /// How often retention looks.
 const RETENTION_EVERY: Duration = Duration::from_hours(1);
 
+/// How often the size of the database is measured.
+const SIZE_EVERY: Duration = Duration::from_mins(5);
+
+/// A size that is younger than this, of this collector or another, is not measured again.
+const SIZE_SPACING: Duration = Duration::from_mins(4);
+
 const DAY: Duration = Duration::from_hours(24);
 
-/// Starts the periodic work.
-pub(crate) fn spawn(lifecycle: &Lifecycle, database: &Arc<Database>, retention_days: NonZeroU32) {
-    let keep = DAY * retention_days.get();
-    periodic::spawn(lifecycle, Partitions(Arc::clone(database)), PARTITIONS_EVERY);
-    periodic::spawn(
-        lifecycle,
-        Retention {
-            database: Arc::clone(database),
-            keep,
-        },
-        RETENTION_EVERY,
-    );
+/// Starts the periodic work; the handles tell what it comes to.
+pub(crate) fn spawn(
+    lifecycle: &Lifecycle,
+    database: &Arc<Database>,
+    retention_days: NonZeroU32,
+) -> Vec<Handle> {
+    let retention = Retention {
+        database: Arc::clone(database),
+        keep: DAY * retention_days.get(),
+    };
+    vec![
+        periodic::spawn(lifecycle, Partitions(Arc::clone(database)), PARTITIONS_EVERY),
+        periodic::spawn(lifecycle, retention, RETENTION_EVERY),
+        periodic::spawn(lifecycle, Size(Arc::clone(database)), SIZE_EVERY),
+    ]
 }
 
 struct Partitions(Arc<Database>);
@@ -60,6 +70,22 @@ impl Activity for Retention {
     async fn activate(&self) -> Status {
         match retention::enforce(&self.database.store, self.keep).await {
             Ok(removed) => Status::Done(format!("{} tables of samples removed", removed.tables)),
+            Err(error) => Status::Failed(chain(&error)),
+        }
+    }
+}
+
+struct Size(Arc<Database>);
+
+impl Activity for Size {
+    fn name(&self) -> &'static str {
+        "database_size"
+    }
+
+    async fn activate(&self) -> Status {
+        match size::measure(&self.0.store, SIZE_SPACING).await {
+            Ok(Some(size)) => Status::Done(format!("{} MiB", size.bytes >> 20)),
+            Ok(None) => Status::Done("measured a moment ago".to_owned()),
             Err(error) => Status::Failed(chain(&error)),
         }
     }

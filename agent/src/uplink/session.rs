@@ -10,8 +10,12 @@ use vmscope_link::{Receiver, Sender, Session};
 use vmscope_model::wire::{self, Frame, FrameEncoder, Message};
 use vmscope_model::{Position, Record};
 
-/// How long the collector may take to answer the introduction.
-const WELCOME_DEADLINE: Duration = Duration::from_secs(15);
+/// The refusal of a session that a newer one has replaced.
+pub(super) const REPLACED: &str = "replaced";
+/// The refusal of a session because too many begin.
+pub(super) const TOO_MANY_SESSIONS: &str = "too_many_sessions";
+/// A clock that differs by more from the collector's is warned of.
+const CLOCK_OFFSET_LIMIT_US: u64 = 5_000_000;
 /// What one frame takes from the buffer at most. A backlog goes out in frames of this size, a live tick in one of its own.
 const FRAME: Batch = Batch {
     records: 128,
@@ -52,6 +56,24 @@ pub enum Error {
     Buffer(#[from] buffer::Error),
 }
 
+/// How long the collector may take to answer the introduction. It does so when its database has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// There is another collector to try.
+    Short,
+    /// There is none.
+    Long,
+}
+
+impl Patience {
+    const fn deadline(self) -> Duration {
+        match self {
+            Self::Short => Duration::from_secs(3),
+            Self::Long => Duration::from_secs(15),
+        }
+    }
+}
+
 /// How a session came to its good end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -66,7 +88,7 @@ pub(super) async fn hold(
     uplink: &Uplink,
     window: &Window,
     session: Session,
-    collector: &str,
+    (collector, patience): (&str, Patience),
     finished: &CancellationToken,
 ) -> Result<Ending, Error> {
     let Session {
@@ -74,19 +96,21 @@ pub(super) async fn hold(
         mut receiver,
         peer,
         remote,
-        ..
+        control,
     } = session;
     let introduction = introduce(&mut sender, &mut receiver);
-    let (software, committed) = tokio::time::timeout(WELCOME_DEADLINE, introduction)
+    let (software, clock_us, committed) = tokio::time::timeout(patience.deadline(), introduction)
         .await
         .map_err(|_| Error::NoWelcome)??;
+    let offset_us = clock_offset_us(clock_us, control.round_trip(), crate::now_us());
+    note_clock(uplink, collector, offset_us);
     for position in committed {
         uplink.buffer.acknowledge(position).await?;
     }
     uplink.metrics.sessions.inc();
     uplink.metrics.connected.set(1);
     uplink.check.up();
-    tracing::info!(collector, %remote, collector.name = peer.name(), collector.software = software, "collector takes samples");
+    tracing::info!(collector, %remote, collector.name = peer.name(), collector.software = software, clock.offset_ms = offset_us / 1000, "collector takes samples");
     let outbound = Outbound {
         uplink,
         window,
@@ -100,7 +124,38 @@ pub(super) async fn hold(
     }
 }
 
-async fn introduce(sender: &mut Sender, receiver: &mut Receiver) -> Result<(String, Vec<Position>), Error> {
+/// How far this host's clock is ahead of the collector's, which showed `said_us` half a `round_trip` ago.
+fn clock_offset_us(said_us: i64, round_trip: Duration, now_us: i64) -> i64 {
+    let half_us = i64::try_from(round_trip.as_micros() / 2).unwrap_or(i64::MAX);
+    now_us.saturating_sub(said_us.saturating_add(half_us))
+}
+
+/// Shows the offset, and warns when the clock goes off or comes back. Samples stand at this host's time all the same.
+fn note_clock(uplink: &Uplink, collector: &str, offset_us: i64) {
+    let off = |offset_us: i64| offset_us.unsigned_abs() > CLOCK_OFFSET_LIMIT_US;
+    let before_us = uplink.metrics.set_clock_offset_us(offset_us);
+    match (off(before_us), off(offset_us)) {
+        (false, true) => tracing::warn!(
+            collector,
+            clock.offset_ms = offset_us / 1000,
+            "this host's clock differs from the collector's: is time synchronised on both?"
+        ),
+        (true, false) => {
+            tracing::info!(
+                collector,
+                clock.offset_ms = offset_us / 1000,
+                "this host's clock agrees with the collector's again"
+            );
+        }
+        _ => {}
+    }
+}
+
+/// Says hello; gives the collector's version and clock, and what it has committed.
+async fn introduce(
+    sender: &mut Sender,
+    receiver: &mut Receiver,
+) -> Result<(String, i64, Vec<Position>), Error> {
     let hello = Message::Hello {
         software: concat!("vmscope-agent ", env!("CARGO_PKG_VERSION")).to_owned(),
         clock_us: crate::now_us(),
@@ -109,8 +164,11 @@ async fn introduce(sender: &mut Sender, receiver: &mut Receiver) -> Result<(Stri
     sender.send(&hello).await?;
     match receiver.recv().await? {
         Some(Message::Welcome {
-            software, committed, ..
-        }) => Ok((software, committed)),
+            software,
+            clock_us,
+            committed,
+            ..
+        }) => Ok((software, clock_us, committed)),
         Some(Message::Refuse { code, advice }) => Err(Error::Refused { code, advice }),
         Some(_) => Err(Error::Protocol),
         None => Err(Error::Ended),
@@ -212,5 +270,18 @@ impl Outbound<'_> {
         self.uplink.metrics.ticks_sent.inc_by(ticks);
         self.uplink.metrics.bytes_sent.inc_by(bytes as u64);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_round_trip_is_no_clock_offset() {
+        let trip = Duration::from_millis(300);
+        assert_eq!(clock_offset_us(1_000_000, trip, 1_150_000), 0);
+        assert_eq!(clock_offset_us(1_000_000, trip, 7_150_000), 6_000_000);
+        assert_eq!(clock_offset_us(i64::MAX, trip, 0), -i64::MAX);
     }
 }

@@ -1,58 +1,132 @@
 //! A session with an agent, from its welcome to its last acknowledgement.
 
 use super::Centre;
-use super::intake::Intake;
+use super::intake::{Identified, Intake};
 use super::session::{End, Greeting, Refusal, welcome};
 use super::writer::Outcome;
+use crate::database::chain;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use vmscope_link::{Receiver, Sender};
 use vmscope_model::wire::Message;
 use vmscope_model::{HostId, Position};
+use vmscope_store::session::Opening;
 
 /// Frames of one session that may wait for their commit; then the session stops reading.
 const FRAMES_IN_FLIGHT: usize = 256;
 
+/// How long noting the end of a session may take.
+const END_DEADLINE: Duration = Duration::from_secs(2);
+
 /// A frame that waits for its commit.
 type Pending = (Position, oneshot::Receiver<Outcome>);
+
+/// A session's place in the database: while its fence is the newest, it speaks for the host.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tenure {
+    host_id: i32,
+    fence: i64,
+}
+
+impl Tenure {
+    /// Notes that the session is over; a newer one is left alone.
+    ///
+    /// Tried once: a session that can't be noted counts as over when its collector has stopped or started again.
+    pub(super) async fn end(self, centre: &Centre) {
+        let ending = vmscope_store::session::end(&centre.database.store, self.host_id, self.fence);
+        match timeout(END_DEADLINE, ending).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(
+                    host.db_id = self.host_id,
+                    error = chain(&error),
+                    "session's end not noted"
+                );
+            }
+            Err(_) => tracing::debug!(host.db_id = self.host_id, "session's end not noted in time"),
+        }
+    }
+}
 
 /// Serves an agent until it goes, breaks a rule, is replaced by its own newer session, or the collector stops.
 pub(super) async fn serve(
     centre: &Arc<Centre>,
-    host: HostId,
+    (host, remote): (HostId, SocketAddr),
     greeting: Greeting,
+    tenure: &mut Option<Tenure>,
     sender: &mut Sender,
     receiver: &mut Receiver,
 ) -> Result<(), End> {
     let seat = centre.registry.enter(host);
+    let conversation = async {
+        centre.clocks.note(host, greeting.clock_offset_us);
+        let (held, committed) = begin(centre, host, remote, &greeting).await?;
+        *tenure = Some(held);
+        let identified = Identified {
+            host,
+            host_id: held.host_id,
+            fence: held.fence,
+            session: seat.number(),
+            clock_offset_us: greeting.clock_offset_us,
+        };
+        let intake = Intake::new(centre, identified, &greeting.columns)?;
+        sender.send(&welcome(committed)).await?;
+        tracing::info!(
+            host.id = %host,
+            agent.version = greeting.software,
+            session.fence = held.fence,
+            clock.offset_ms = greeting.clock_offset_us / 1000,
+            "agent connected"
+        );
+        converse(centre, intake, sender, receiver).await
+    };
     tokio::select! {
-        end = converse(centre, host, seat.number(), greeting, sender, receiver) => end,
+        end = conversation => end,
         () = seat.replaced() => Err(Refusal::Replaced.into()),
     }
 }
 
-async fn converse(
+/// Makes the session the host's newest, and learns what is committed: nothing older can change that any more.
+async fn begin(
     centre: &Centre,
     host: HostId,
-    session: u64,
-    greeting: Greeting,
-    sender: &mut Sender,
-    receiver: &mut Receiver,
-) -> Result<(), End> {
+    remote: SocketAddr,
+    greeting: &Greeting,
+) -> Result<(Tenure, Vec<Position>), End> {
     let store = &centre.database.store;
     let insist = &centre.database.availability;
+    let _beginning = centre.beginnings.acquire().await.map_err(|_| End::Stopping)?;
     let host_id = insist
         .insist(|| vmscope_store::entity::register_host(store, host))
+        .await
+        .map_err(End::from_failure)?;
+    let opening = Opening {
+        host_id,
+        collector: centre.name.clone(),
+        remote: remote.to_string(),
+        agent_version: greeting.software.clone(),
+        clock_offset_us: greeting.clock_offset_us,
+    };
+    let fence = insist
+        .insist(|| vmscope_store::session::begin(store, &opening))
         .await
         .map_err(End::from_failure)?;
     let committed = insist
         .insist(|| vmscope_store::progress::marks(store, host_id))
         .await
         .map_err(End::from_failure)?;
-    let intake = Intake::new(centre, host, host_id, session, &greeting.columns)?;
-    sender.send(&welcome(committed)).await?;
-    tracing::info!(host.id = %host, agent.version = greeting.software, "agent connected");
+    Ok((Tenure { host_id, fence }, committed))
+}
 
+async fn converse(
+    centre: &Centre,
+    intake: Intake<'_>,
+    sender: &mut Sender,
+    receiver: &mut Receiver,
+) -> Result<(), End> {
     let (pending, outcomes) = mpsc::channel(FRAMES_IN_FLIGHT);
     let reading = async move {
         tokio::select! {
@@ -75,13 +149,19 @@ async fn read(
         let Message::Frame(frame) = message else {
             return Err(Refusal::UnexpectedMessage.into());
         };
-        let Some((job, position, outcome)) = intake.take(&frame).await? else {
-            continue;
-        };
-        // Either end that is gone means that the collector stops.
-        let slot = pending.reserve().await.map_err(|_| End::Stopping)?;
-        centre.writers.send(job).await.map_err(|_| End::Stopping)?;
-        slot.send((position, outcome));
+        if let Some((job, position, outcome)) = intake.take(&frame).await? {
+            // Either end that is gone means that the collector stops.
+            let slot = pending.reserve().await.map_err(|_| End::Stopping)?;
+            centre
+                .writers
+                .send(intake.lane(), job)
+                .await
+                .map_err(|_| End::Stopping)?;
+            slot.send((position, outcome));
+        }
+        drop(frame);
+        // The session holds nothing now: what it waits here, its agent waits.
+        intake.pay().await;
     }
     Ok(())
 }
@@ -92,6 +172,7 @@ async fn acknowledge(mut outcomes: mpsc::Receiver<Pending>, sender: &mut Sender)
         match outcome.await {
             Ok(Outcome::Committed) => sender.send(&Message::Ack(position)).await?,
             Ok(Outcome::Refused) => return Err(Refusal::BadData(None).into()),
+            Ok(Outcome::Replaced) => return Err(Refusal::Replaced.into()),
             Err(_) => return Err(End::Stopping),
         }
     }

@@ -1,63 +1,78 @@
 //! From sessions to committed rows.
 //!
 //! ```text
-//! session (one per agent): read frame -> decode -> budget -> ids -> queue of the host's writer
-//!                          send Ack   <-             outcome      <- commit
+//! session (one per agent): pay -> read frame -> decode -> budget -> ids -> queue of the host's writer, live or backlog
+//!                          send Ack   <-                    outcome     <- commit
 //! ```
 //! Invariants: a frame is acknowledged only after its commit; a host's frames are committed in the order in which its
-//! agent sent them; what is decoded and not committed is bounded by the budget of rows, whoever sends. When the database
-//! is slow or away, the budget runs out, sessions stop reading, and QUIC's flow control makes the agents keep the rest.
+//! agent sent them, and only while its session is the host's newest at any collector (the fence); what is decoded and not
+//! committed is bounded by the budget of rows, whoever sends. When the database is slow or away, the budget runs out,
+//! sessions stop reading, and QUIC's flow control makes the agents keep the rest. Live frames go before backlog
+//! everywhere: at the limits, at the budget, and in the writers.
 //!
 //! The end: sessions stop reading, writers commit what is queued, sessions send the acknowledgements and close.
 
 mod agent;
+mod budget;
+mod clock;
 mod intake;
+mod pace;
+mod queue;
 mod registry;
 mod session;
 mod writer;
 
+use crate::config::Config;
 use crate::database::Database;
 use crate::feed::Hub;
 use crate::metrics::Metrics;
 pub(crate) use session::{End, Refusal, welcome};
 
-use prometheus_client::metrics::gauge::Gauge;
+use budget::Budget;
+use clock::Clocks;
+use pace::Pace;
+use queue::Lane;
 use registry::Registry;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use tokio::sync::mpsc::error::SendError;
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use vmscope_link::Listener;
 use vmscope_service::Lifecycle;
-use writer::{Job, QUEUE_FRAMES, Shard};
+use writer::{Job, Shard};
 
-/// Sessions that may hold a decoded frame while they wait for the budget: after an outage every agent sends its backlog,
-/// and what waits has to wait small.
-const DECODED_WAITING: usize = 64;
+/// Agents' sessions that may begin at the same time: each holds a connection of the pool while the database makes it the
+/// host's newest, and others need some too.
+const BEGINNINGS: usize = 4;
 
 /// What all sessions share.
 #[derive(Debug)]
 pub(crate) struct Centre {
+    /// This collector's name.
+    name: String,
     pub(crate) database: Arc<Database>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Metrics,
     pub(crate) stopping: CancellationToken,
     registry: Arc<Registry>,
+    beginnings: Semaphore,
+    clocks: Clocks,
+    pace: Pace,
+    budget: Budget,
     writers: Writers,
 }
 
 impl Centre {
-    /// Starts the writers.
+    /// Starts the writers of the collector called `name`.
     pub(crate) fn start(
+        name: String,
         database: Arc<Database>,
-        config: &crate::config::Database,
+        config: &Config,
         metrics: &Metrics,
         lifecycle: &Lifecycle,
     ) -> Arc<Self> {
-        let shards = (0..config.writers.get())
+        let queues = (0..config.database.writers.get())
             .map(|_| {
-                let (sender, jobs) = mpsc::channel(QUEUE_FRAMES);
+                let (sender, jobs) = queue::queue();
                 lifecycle.spawn(
                     "writer",
                     Shard::new(jobs, Arc::clone(&database), metrics.clone()).run(),
@@ -66,12 +81,20 @@ impl Centre {
             })
             .collect();
         Arc::new(Self {
+            name,
             database,
             hub: Arc::new(Hub::new(metrics.clone())),
             metrics: metrics.clone(),
             stopping: lifecycle.stopping(),
             registry: Arc::default(),
-            writers: Writers::new(shards, config.rows_in_flight, metrics.clone()),
+            beginnings: Semaphore::new(BEGINNINGS),
+            clocks: Clocks::new(config.limits.clock_offset(), metrics.clocks_off.clone()),
+            pace: Pace::new(config.limits.clone(), metrics.clone()),
+            budget: Budget::new(config.database.rows_in_flight, metrics.rows_in_flight.clone()),
+            writers: Writers {
+                queues,
+                metrics: metrics.clone(),
+            },
         })
     }
 }
@@ -89,79 +112,20 @@ pub(crate) async fn accept(listener: Listener, centre: Arc<Centre>, lifecycle: L
     }
 }
 
-/// The writers' queues, and the budget of rows that may be in them.
+/// The writers' queues: each host has one writer.
 #[derive(Debug)]
 struct Writers {
-    queues: Vec<mpsc::Sender<Job>>,
-    turns: Semaphore,
-    budget: Arc<Semaphore>,
-    budget_rows: u32,
+    queues: Vec<queue::Sender<Job>>,
     metrics: Metrics,
 }
 
 impl Writers {
-    fn new(queues: Vec<mpsc::Sender<Job>>, rows_in_flight: NonZeroU32, metrics: Metrics) -> Self {
-        let budget_rows = rows_in_flight.get();
-        let budget = Arc::new(Semaphore::new(budget_rows as usize));
-        Self {
-            queues,
-            turns: Semaphore::new(DECODED_WAITING),
-            budget,
-            budget_rows,
-            metrics,
-        }
-    }
-
-    /// Waits for the right to decode a frame and to wait for the budget with it.
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        self.turns.acquire().await
-    }
-
-    /// Waits until `rows` more rows may be in memory. More than the whole budget wait for the whole budget.
-    async fn admit(&self, rows: usize) -> Result<Admission, AcquireError> {
-        let share = u32::try_from(rows).unwrap_or(u32::MAX).min(self.budget_rows);
-        let permit = Arc::clone(&self.budget).acquire_many_owned(share).await?;
-        Ok(Admission::new(rows, permit, self.metrics.rows_in_flight.clone()))
-    }
-
     /// Hands `job` to the one writer of its host; fails when that has stopped.
-    async fn send(&self, job: Job) -> Result<(), SendError<Job>> {
+    async fn send(&self, lane: Lane, job: Job) -> Result<(), queue::Stopped> {
         let writer = job.batch.host_id.unsigned_abs() as usize % self.queues.len();
-        let Ok(slot) = self.queues[writer].reserve().await else {
-            return Err(SendError(job));
-        };
+        let (session, rows) = (job.ticket.session, job.ticket.admission.rows);
+        self.queues[writer].send(session, lane, rows, job).await?;
         self.metrics.queue.inc();
-        slot.send(job);
         Ok(())
-    }
-}
-
-/// Rows that may be in memory while this lives.
-#[derive(Debug)]
-struct Admission {
-    rows: usize,
-    in_flight: Gauge,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Admission {
-    fn new(rows: usize, permit: OwnedSemaphorePermit, in_flight: Gauge) -> Self {
-        let admission = Self {
-            rows,
-            in_flight,
-            _permit: permit,
-        };
-        admission.in_flight.inc_by(admission.count());
-        admission
-    }
-
-    fn count(&self) -> i64 {
-        i64::try_from(self.rows).unwrap_or(i64::MAX)
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        self.in_flight.dec_by(self.count());
     }
 }

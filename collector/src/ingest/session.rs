@@ -1,12 +1,14 @@
 //! The beginning and the end of every session: who it is, what it is here for, and why it was refused.
 
+use super::agent::Tenure;
+use super::clock::{self, now_us};
 use super::{Centre, agent};
 use crate::database::chain;
 use crate::feed;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::time::timeout;
-use vmscope_link::{CloseCode, Incoming, Receiver, Role, Session};
+use vmscope_link::{CloseCode, Control, Incoming, Receiver, Role, Session};
 use vmscope_model::wire::{self, Columns, Message};
 use vmscope_model::{HostId, Position};
 
@@ -75,6 +77,11 @@ pub(crate) enum Refusal {
     /// The database refuses the data for good.
     #[error("the database refuses the data of a frame; the collector's log says why")]
     BadData(Option<vmscope_store::Error>),
+    /// Sessions begin too often.
+    #[error(
+        "sessions begin too often; the agent comes again by itself, unless two agents share one certificate"
+    )]
+    TooManySessions,
     /// A newer session speaks for the host.
     #[error("a newer session of this host took over; do two agents share one certificate?")]
     Replaced,
@@ -97,6 +104,7 @@ impl Refusal {
             Self::BadTime { .. } => "bad_time",
             Self::UnexpectedMessage => "unexpected_message",
             Self::BadData(_) => "bad_data",
+            Self::TooManySessions => "too_many_sessions",
             Self::Replaced => "replaced",
             Self::FeedExhausted(_) => "feed_exhausted",
         }
@@ -126,14 +134,15 @@ pub(crate) struct Greeting {
     pub(crate) software: String,
     /// How it writes frames.
     pub(crate) columns: Vec<Columns>,
+    /// How far its clock is ahead of this one, in microseconds.
+    pub(crate) clock_offset_us: i64,
 }
 
 /// The collector's answer to a hello.
 pub(crate) fn welcome(committed: Vec<Position>) -> Message {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Message::Welcome {
         software: env!("CARGO_PKG_VERSION").to_owned(),
-        clock_us: i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX),
+        clock_us: now_us(),
         columns: wire::columns(),
         committed,
     }
@@ -149,28 +158,44 @@ pub(super) async fn serve(incoming: Incoming, centre: Arc<Centre>) {
             return;
         }
     };
-    let end = converse(&mut session, &centre).await;
+    let mut tenure = None;
+    let end = converse(&mut session, &centre, &mut tenure).await;
     close(session, end, &centre).await;
+    if let Some(tenure) = tenure {
+        tenure.end(&centre).await;
+    }
 }
 
-async fn converse(session: &mut Session, centre: &Arc<Centre>) -> Result<(), End> {
+/// `tenure` is what an agent's session holds in the database, however it ends.
+async fn converse(
+    session: &mut Session,
+    centre: &Arc<Centre>,
+    tenure: &mut Option<Tenure>,
+) -> Result<(), End> {
     let Session {
         peer,
+        remote,
         sender,
         receiver,
         control,
-        ..
     } = session;
+    let host = match peer {
+        Role::Agent(host) => Some(*host),
+        _ => None,
+    };
+    if !centre.pace.may_begin(host) {
+        return Err(Refusal::TooManySessions.into());
+    }
     let served = async {
         match peer {
             Role::Agent(host) => {
                 let _open = centre.metrics.session("agent");
-                let greeting = hello(receiver).await?;
-                agent::serve(centre, *host, greeting, sender, receiver).await
+                let greeting = hello(receiver, control).await?;
+                agent::serve(centre, (*host, *remote), greeting, tenure, sender, receiver).await
             }
             Role::Web(name) => {
                 let _open = centre.metrics.session("web");
-                let greeting = hello(receiver).await?;
+                let greeting = hello(receiver, control).await?;
                 tracing::info!(web.name = %name, web.version = greeting.software, "web server connected");
                 feed::serve(centre, sender, receiver).await
             }
@@ -184,11 +209,17 @@ async fn converse(session: &mut Session, centre: &Arc<Centre>) -> Result<(), End
     }
 }
 
-async fn hello(receiver: &mut Receiver) -> Result<Greeting, End> {
+async fn hello(receiver: &mut Receiver, control: &Control) -> Result<Greeting, End> {
     match timeout(HELLO_DEADLINE, receiver.recv()).await {
         Ok(Ok(Some(Message::Hello {
-            software, columns, ..
-        }))) => Ok(Greeting { software, columns }),
+            software,
+            clock_us,
+            columns,
+        }))) => Ok(Greeting {
+            software,
+            columns,
+            clock_offset_us: clock::offset_us(clock_us, control.round_trip(), now_us()),
+        }),
         Ok(Ok(_)) | Err(_) => Err(Refusal::NoHello.into()),
         Ok(Err(error)) => Err(error.into()),
     }

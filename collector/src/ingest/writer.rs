@@ -1,24 +1,27 @@
 //! Writers: each has its own database connection and commits the frames of its hosts.
 //!
 //! All frames of a host pass through one writer, in the order of their sessions. A writer gathers what many sessions
-//! have queued into one transaction: at once when it was idle, else for up to [`GATHER`] or [`BATCH_ROWS`] rows.
+//! have queued into one transaction: at once when it was idle, else for up to [`GATHER`] or [`BATCH_ROWS`] rows. Live
+//! frames come first; backlog gets the rest, and while there are live frames at all no more than [`BACKLOG_ROWS`] of it,
+//! so that a live frame waits for one short transaction at most before its own.
 //!
 //! Failure: while the database does not answer, the same transaction is tried again for ever, and the bounded queue
 //! makes sessions stop reading. Trying again after an ambiguous commit is safe, because the progress mark in the
 //! transaction makes ticks that did arrive fall out. When the database refuses the data for good, the lot is halved
 //! until the offending frame stands alone; its session is refused with everything it has queued behind that frame
-//! (so the mark never passes a tick that was not stored), and the other sessions go on.
+//! (so the mark never passes a tick that was not stored), and the other sessions go on. When the fence says that a newer
+//! session speaks for a host, here or at another collector, the older one's frames are dropped and its session ends.
 
-use super::Admission;
+use super::budget::Admission;
+use super::queue::Receiver;
 use crate::database::{Database, Failure};
 use crate::metrics::Metrics;
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
+use vmscope_store::Error;
 use vmscope_store::ingest::{Committed, HostBatch, Writer};
 
 /// A transaction takes no further frame once it has this many rows.
@@ -27,8 +30,11 @@ pub(super) const BATCH_ROWS: usize = 50_000;
 /// How long after its last commit a writer gathers frames before the next one.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// Frames queued for one writer; a full queue makes sessions wait.
-pub(super) const QUEUE_FRAMES: usize = 1024;
+/// While live frames come, a transaction takes no further backlog once it has this many rows of it: a tenth of a second.
+pub(super) const BACKLOG_ROWS: usize = 10_000;
+
+/// How long after the last live frame others are still expected.
+const LIVE_MEMORY: Duration = Duration::from_secs(5);
 
 /// A frame's rows on their way into the database.
 #[derive(Debug)]
@@ -44,8 +50,8 @@ pub(super) struct Job {
 pub(super) struct Ticket {
     /// Number of the session.
     pub(super) session: u64,
-    /// Set when a frame of the session was refused: nothing behind it may be committed.
-    pub(super) poisoned: Arc<AtomicBool>,
+    /// Set when a frame of the session could not be committed: nothing behind it may be.
+    pub(super) broken: Arc<OnceLock<Outcome>>,
     /// The batch's rows, counted in the budget until this is dropped.
     pub(super) admission: Admission,
     /// Told the outcome; dropped untold when the collector stops first.
@@ -59,16 +65,20 @@ pub(super) enum Outcome {
     Committed,
     /// The database refused its data, or that of a frame before it.
     Refused,
+    /// A newer session speaks for the host.
+    Replaced,
 }
 
 impl Ticket {
-    fn is_poisoned(&self) -> bool {
-        self.poisoned.load(Ordering::Acquire)
+    /// What became of the session, when that is not well.
+    fn breach(&self) -> Option<Outcome> {
+        self.broken.get().copied()
     }
 
     fn settle(self, outcome: Outcome) {
-        if outcome == Outcome::Refused {
-            self.poisoned.store(true, Ordering::Release);
+        if outcome != Outcome::Committed {
+            // The first breach is the one that the session hears of.
+            let _ = self.broken.set(outcome);
         }
         // The session may be gone: the agent then learns the mark in its next one.
         let _ = self.outcome.send(outcome);
@@ -80,47 +90,30 @@ impl Ticket {
 struct Lot {
     jobs: Vec<Job>,
     rows: usize,
-    /// Which session each host's frames come from.
-    sessions: HashMap<i32, u64>,
-}
-
-impl Lot {
-    /// Takes the job, or gives it back when the lot holds frames of an older session of the same host: should those
-    /// be refused, this one must not be judged by a mark that counted on them.
-    fn push(&mut self, job: Job) -> Result<(), Job> {
-        let session = *self
-            .sessions
-            .entry(job.batch.host_id)
-            .or_insert(job.ticket.session);
-        if session != job.ticket.session {
-            return Err(job);
-        }
-        self.rows += job.ticket.admission.rows;
-        self.jobs.push(job);
-        Ok(())
-    }
+    backlog_rows: usize,
 }
 
 /// One writer: a queue, a connection, a task.
 #[derive(Debug)]
 pub(super) struct Shard {
-    jobs: mpsc::Receiver<Job>,
-    held: Option<Job>,
+    jobs: Receiver<Job>,
     database: Arc<Database>,
     connection: Option<Writer>,
     metrics: Metrics,
     last_commit: Instant,
+    /// Until when live frames are expected.
+    live_until: Instant,
 }
 
 impl Shard {
-    pub(super) fn new(jobs: mpsc::Receiver<Job>, database: Arc<Database>, metrics: Metrics) -> Self {
+    pub(super) fn new(jobs: Receiver<Job>, database: Arc<Database>, metrics: Metrics) -> Self {
         Self {
             jobs,
-            held: None,
             database,
             connection: None,
             metrics,
             last_commit: Instant::now(),
+            live_until: Instant::now(),
         }
     }
 
@@ -133,27 +126,43 @@ impl Shard {
     }
 
     async fn gather(&mut self) -> Option<Lot> {
-        let mut lot = Lot::default();
-        let first = match self.held.take() {
-            Some(job) => job,
-            None => self.jobs.recv().await?,
-        };
-        let mut next = Some(first);
+        if !self.jobs.filled().await {
+            return None;
+        }
         let until = self.last_commit + GATHER;
-        while let Some(job) = next {
-            if let Err(job) = lot.push(job) {
-                self.held = Some(job);
+        let mut lot = Lot::default();
+        while !self.fill(&mut lot) {
+            if !matches!(timeout_at(until, self.jobs.filled()).await, Ok(true)) {
                 break;
             }
-            if lot.rows >= BATCH_ROWS {
-                break;
-            }
-            next = match self.jobs.try_recv() {
-                Ok(job) => Some(job),
-                Err(_) => timeout_at(until, self.jobs.recv()).await.ok().flatten(),
-            };
         }
         Some(lot)
+    }
+
+    /// Takes what is queued into the lot, live frames first; says whether it is full.
+    fn fill(&mut self, lot: &mut Lot) -> bool {
+        while lot.rows < BATCH_ROWS {
+            let Some((rows, job)) = self.jobs.take_live() else {
+                break;
+            };
+            lot.rows += rows;
+            lot.jobs.push(job);
+            self.live_until = Instant::now() + LIVE_MEMORY;
+        }
+        let most = if Instant::now() < self.live_until {
+            BACKLOG_ROWS
+        } else {
+            BATCH_ROWS
+        };
+        while lot.rows < BATCH_ROWS && lot.backlog_rows < most {
+            let Some((rows, job)) = self.jobs.take_backlog() else {
+                break;
+            };
+            lot.rows += rows;
+            lot.backlog_rows += rows;
+            lot.jobs.push(job);
+        }
+        lot.rows >= BATCH_ROWS || lot.backlog_rows >= most
     }
 
     /// Commits a lot, and what can be committed of it when some of its data is refused.
@@ -170,13 +179,16 @@ impl Shard {
             end: lot.batches.len(),
         }];
         while let Some(range) = ranges.pop() {
-            let range = lot.without_poisoned(range);
+            let range = lot.without_broken(range);
             if range.is_empty() {
                 continue;
             }
             match self.commit(&lot.batches[range.clone()]).await {
                 Ok(()) => lot.settle(range, Outcome::Committed),
                 Err(Failure::Stopping) => return,
+                Err(Failure::Refused(Error::Fenced { batches })) => {
+                    ranges.extend(lot.replace(range, &batches));
+                }
                 Err(Failure::Refused(error)) if range.len() == 1 => {
                     let batch = &lot.batches[range.start];
                     tracing::error!(
@@ -205,22 +217,23 @@ impl Shard {
             match self.attempt(batches).await {
                 Ok(committed) => {
                     attempts.succeeded();
-                    self.metrics.commit_seconds.observe(begin.elapsed().as_secs_f64());
-                    self.metrics.commits.inc();
+                    self.metrics.commit(begin.elapsed());
                     self.metrics.rows.inc_by(committed.rows);
                     self.metrics.ticks.inc_by(committed.ticks);
                     self.metrics.duplicates.inc_by(committed.duplicates);
                     return Ok(());
                 }
                 Err(error) => {
-                    self.connection = None;
+                    if !matches!(error, Error::Fenced { .. }) {
+                        self.connection = None;
+                    }
                     attempts.failed(error).await?;
                 }
             }
         }
     }
 
-    async fn attempt(&mut self, batches: &[HostBatch]) -> Result<Committed, vmscope_store::Error> {
+    async fn attempt(&mut self, batches: &[HostBatch]) -> Result<Committed, Error> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(self.database.writer().await?),
@@ -236,14 +249,21 @@ struct Settling {
 }
 
 impl Settling {
-    /// Takes the jobs, and refuses those of sessions that were refused in an earlier lot.
+    /// Takes the jobs, without those of sessions that came to their end in an earlier lot.
     fn new(jobs: Vec<Job>) -> Self {
-        let (poisoned, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.ticket.is_poisoned());
-        for job in poisoned {
-            job.ticket.settle(Outcome::Refused);
+        let mut lot = Self {
+            batches: Vec::with_capacity(jobs.len()),
+            tickets: Vec::with_capacity(jobs.len()),
+        };
+        for Job { batch, ticket } in jobs {
+            if let Some(breach) = ticket.breach() {
+                ticket.settle(breach);
+            } else {
+                lot.batches.push(batch);
+                lot.tickets.push(Some(ticket));
+            }
         }
-        let (batches, tickets) = jobs.into_iter().map(|job| (job.batch, Some(job.ticket))).unzip();
-        Self { batches, tickets }
+        lot
     }
 
     fn settle(&mut self, range: Range<usize>, outcome: Outcome) {
@@ -252,13 +272,28 @@ impl Settling {
         }
     }
 
-    /// `range` without what stands at its beginning behind a refused frame of the same session.
-    fn without_poisoned(&mut self, mut range: Range<usize>) -> Range<usize> {
-        while let Some(ticket) = self.tickets[range.clone()].first_mut()
-            && ticket.as_ref().is_none_or(Ticket::is_poisoned)
-        {
-            if let Some(ticket) = ticket.take() {
-                ticket.settle(Outcome::Refused);
+    /// Drops the `old` batches of `range`, counted from its beginning, and gives what is left of it, last part first.
+    fn replace(&mut self, range: Range<usize>, old: &[usize]) -> Vec<Range<usize>> {
+        let mut rest = Vec::new();
+        let mut begin = range.start;
+        for index in old.iter().map(|index| range.start + index) {
+            self.settle(index..index + 1, Outcome::Replaced);
+            rest.push(begin..index);
+            begin = index + 1;
+        }
+        rest.push(begin..range.end);
+        rest.reverse();
+        rest
+    }
+
+    /// `range` without what stands at its beginning behind a frame of the same session that could not be committed.
+    fn without_broken(&mut self, mut range: Range<usize>) -> Range<usize> {
+        while let Some(ticket) = self.tickets[range.clone()].first_mut() {
+            let breach = ticket.as_ref().map(Ticket::breach);
+            match breach {
+                Some(None) => break,
+                Some(Some(breach)) => self.settle(range.start..range.start + 1, breach),
+                None => {}
             }
             range.start += 1;
         }

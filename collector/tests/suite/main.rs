@@ -9,7 +9,9 @@
 mod cli;
 mod failures;
 mod feed;
+mod flow;
 mod ingest;
 mod refusals;
 mod relay;
+mod sessions;
 mod support;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -28,40 +29,45 @@ pub(crate) const BEGIN_US: i64 = 1_795_305_600_000_000;
 /// A collector that runs.
 pub(crate) struct Site {
     pub(crate) collector: Collector,
-    pub(crate) authority: Authority,
+    pub(crate) authority: Arc<Authority>,
     lifecycle: Lifecycle,
 }
 
 impl Site {
     /// Starts a collector over the database at `url`.
     pub(crate) async fn start(url: &str) -> Self {
-        Self::start_with(
-            url,
-            config::Database::new(Secret::new(url.to_owned())).rows_in_flight,
-        )
-        .await
+        Self::start_with(url, |_| {}).await
     }
 
-    /// The same with a budget of rows.
-    pub(crate) async fn start_with(url: &str, rows_in_flight: NonZeroU32) -> Self {
-        let authority = Authority::create("test").expect("an authority");
-        let role = Role::Collector("test".to_owned());
+    /// The same with other settings.
+    pub(crate) async fn start_with(url: &str, set: impl FnOnce(&mut Config)) -> Self {
+        let authority = Arc::new(Authority::create("test").expect("an authority"));
+        Self::start_as("test", authority, url, set).await
+    }
+
+    /// A collector called `name`, with a certificate of `authority`.
+    pub(crate) async fn start_as(
+        name: &str,
+        authority: Arc<Authority>,
+        url: &str,
+        set: impl FnOnce(&mut Config),
+    ) -> Self {
+        let role = Role::Collector(name.to_owned());
         let identity = authority
             .issue(&role, Validity::default())
             .expect("signed")
             .identity()
             .expect("usable");
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = Config {
+        let mut config = Config {
             listen: loopback,
             admin: loopback,
             identity: IdentityFiles::within("unused".as_ref()),
-            database: config::Database {
-                rows_in_flight,
-                ..config::Database::new(Secret::new(url.to_owned()))
-            },
+            database: config::Database::new(Secret::new(url.to_owned())),
+            limits: config::Limits::default(),
             telemetry: telemetry::Config::default(),
         };
+        set(&mut config);
         let lifecycle = Lifecycle::new();
         let collector = vmscope_collector::start(&config, &identity, &lifecycle)
             .await
@@ -84,9 +90,16 @@ impl Site {
     }
 
     /// Opens an agent's session and waits for its welcome.
+    ///
+    /// The host's clock stands at [`BEGIN_US`], so that its ticks are live.
     pub(crate) async fn agent(&self, host: HostId) -> Agent {
+        self.agent_at(host, BEGIN_US).await
+    }
+
+    /// The same with a clock that stands at `clock_us`.
+    pub(crate) async fn agent_at(&self, host: HostId, clock_us: i64) -> Agent {
         let mut peer = self.dial(&Role::Agent(host)).await;
-        let committed = peer.hello().await;
+        let committed = peer.hello(clock_us).await;
         Agent {
             peer,
             host,
@@ -98,7 +111,7 @@ impl Site {
     /// Opens a web server's session and waits for its welcome.
     pub(crate) async fn web(&self) -> Peer {
         let mut peer = self.dial(&Role::Web("test".to_owned())).await;
-        peer.hello().await;
+        peer.hello(BEGIN_US).await;
         peer
     }
 
@@ -210,18 +223,23 @@ impl Peer {
         message.expect("a message").expect("no end")
     }
 
-    /// Says hello and gives what the collector says is committed.
-    pub(crate) async fn hello(&mut self) -> Vec<Position> {
-        let hello = Message::Hello {
-            software: "test".to_owned(),
-            clock_us: BEGIN_US,
-            columns: wire::columns(),
-        };
-        self.send(&hello).await;
+    /// Says hello at `clock_us` and gives what the collector says is committed.
+    pub(crate) async fn hello(&mut self, clock_us: i64) -> Vec<Position> {
+        self.greet(clock_us).await;
         match self.receive().await {
             Message::Welcome { committed, .. } => committed,
             other => panic!("{other:?} instead of a welcome"),
         }
+    }
+
+    /// Says hello at `clock_us`.
+    pub(crate) async fn greet(&mut self, clock_us: i64) {
+        let hello = Message::Hello {
+            software: "test".to_owned(),
+            clock_us,
+            columns: wire::columns(),
+        };
+        self.send(&hello).await;
     }
 
     /// The code by which the collector refuses the session; acknowledgements before it are passed over.
@@ -239,9 +257,9 @@ impl Peer {
     }
 }
 
-/// A budget of rows.
-pub(crate) const fn budget(rows: u32) -> NonZeroU32 {
-    NonZeroU32::MIN.saturating_add(rows - 1)
+/// A number for a setting.
+pub(crate) const fn number(value: u32) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(value - 1)
 }
 
 /// An agent in an open session.

@@ -48,6 +48,7 @@ async fn start_collector(
         admin: INSIDE,
         identity: identities.collector.files.clone(),
         database: vmscope_collector::config::Database::new(Secret::new(database_url.to_owned())),
+        limits: vmscope_collector::config::Limits::default(),
         telemetry: telemetry::Config::default(),
     };
     // Before the web service looks for its tables.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use uuid::Uuid;
 use vmscope_model::{Entity, HostId, Kind, Table, Tick, Value, VmId, catalogue};
 use vmscope_store::ingest::{HostBatch, Writer};
-use vmscope_store::{Flavor, entity, testing::Database};
+use vmscope_store::{Flavor, entity, session, testing::Database};
 
 const HOSTS: i64 = 20;
 const VMS: usize = 50;
@@ -35,6 +35,16 @@ fn tick(sequence: u64, vm_ids: &[i32]) -> Tick {
         time_us: 1_795_348_800_000_000 + sequence.cast_signed() * 1_000_000,
         tables: vec![table],
         ..Tick::default()
+    }
+}
+
+fn opening(host_id: i32) -> session::Opening {
+    session::Opening {
+        host_id,
+        collector: "measurement".to_owned(),
+        remote: String::new(),
+        agent_version: String::new(),
+        clock_offset_us: 0,
     }
 }
 
@@ -66,6 +76,7 @@ async fn main() {
             .collect();
         batches.push(HostBatch {
             host_id,
+            fence: session::begin(database.store(), &opening(host_id)).await.unwrap(),
             epoch: 1,
             ticks,
         });

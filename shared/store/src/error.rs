@@ -79,6 +79,12 @@ pub enum Error {
         /// The name in the statement's first line.
         operation: &'static str,
     },
+    /// Batches come from sessions that newer ones have replaced; nothing of the transaction is stored.
+    #[error("{} batches come from sessions that newer ones have replaced", batches.len())]
+    Fenced {
+        /// Which, by their place in the call.
+        batches: Vec<usize>,
+    },
     /// A query would return more than its limit.
     #[error("the query would return more than {limit} values")]
     TooMuch {

@@ -14,6 +14,7 @@ mod instant;
 mod page;
 mod pool;
 
+pub mod collector;
 pub mod device;
 pub mod entity;
 pub mod gap;
@@ -24,6 +25,8 @@ pub mod progress;
 pub mod retention;
 pub mod schema;
 pub mod series;
+pub mod session;
+pub mod size;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod vm;

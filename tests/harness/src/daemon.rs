@@ -89,13 +89,33 @@ impl Daemon {
         Ok(())
     }
 
+    /// SIGSTOP: it is there and does nothing, until [`thaw`](Self::thaw).
+    ///
+    /// # Errors
+    /// When the process can't be signalled.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Errors
+    /// When the process can't be signalled.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.id())?).context("a process id")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
     /// SIGTERM, and waits for the end.
     ///
     /// # Errors
     /// When it does not end within 45 s.
     pub fn stop(mut self) -> anyhow::Result<ExitStatus> {
-        let pid = Pid::from_raw(i32::try_from(self.id())?).context("a process id")?;
-        kill_process(pid, Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         let asked = Instant::now();
         while asked.elapsed() < STOP_LIMIT {
             if let Some(status) = self.child.try_wait()? {

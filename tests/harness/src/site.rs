@@ -48,6 +48,16 @@ pub struct Host {
     folder: PathBuf,
 }
 
+/// A further collector of a site, over the same database.
+#[derive(Debug, Clone)]
+pub struct Second {
+    /// Where it listens (UDP).
+    pub address: SocketAddr,
+    /// Its admin endpoint.
+    pub admin: SocketAddr,
+    folder: PathBuf,
+}
+
 /// One installation; its folder goes when it is dropped, unless `VMSCOPE_KEEP_SITES` is set: its logs are there.
 #[derive(Debug)]
 pub struct Site {
@@ -83,6 +93,20 @@ impl Site {
         Ok(site)
     }
 
+    /// One more collector, with a certificate for `name` and a folder of its own.
+    ///
+    /// # Errors
+    /// When they can't be made.
+    pub fn add_collector(&self, name: &str) -> anyhow::Result<Second> {
+        let folder = self.path(name);
+        self.certify(&folder, &Role::Collector(name.to_owned()))?;
+        Ok(Second {
+            address: free_udp_port()?,
+            admin: free_tcp_port()?,
+            folder,
+        })
+    }
+
     /// One more host of this site, with a certificate and a folder of its own.
     ///
     /// # Errors
@@ -110,14 +134,26 @@ impl Site {
     /// # Errors
     /// When it can't be started.
     pub fn start_collector(&self) -> anyhow::Result<Daemon> {
+        self.start_second(&Second {
+            address: self.collector_address,
+            admin: self.collector_admin,
+            folder: self.path("collector"),
+        })
+    }
+
+    /// Starts a further collector.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn start_second(&self, collector: &Second) -> anyhow::Result<Daemon> {
         let text = format!(
             "listen = \"{}\"\nadmin = \"{}\"\n{}[database]\nurl = \"{}\"\n",
-            self.collector_address,
-            self.collector_admin,
-            identity(&self.path("collector")),
+            collector.address,
+            collector.admin,
+            identity(&collector.folder),
             self.database_url
         );
-        start("vmscope-collector", &self.path("collector"), &text)
+        start("vmscope-collector", &collector.folder, &text)
     }
 
     /// Starts the agent of `host`.

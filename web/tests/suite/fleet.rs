@@ -6,9 +6,9 @@ use vmscope_model::catalogue::{disk, host, state, vm};
 use vmscope_model::{
     Cause, Entity, Fact, Gap, Group, HostFacts, HostId, Kind, Owner, Table, Tick, Value, VmFacts, VmId,
 };
-use vmscope_store::entity;
 use vmscope_store::ingest::{HostBatch, Writer};
 use vmscope_store::testing::Database;
+use vmscope_store::{entity, session};
 
 pub(crate) const HOST: HostId = HostId(Uuid::from_u128(0xa1));
 /// Runs all the time; its CPU counter starts again in the middle.
@@ -75,10 +75,21 @@ pub(crate) async fn write(database: &Database) -> Fleet {
         ..tick(&numbers, from, TICKS)
     });
     let ticks = (1..).zip(ticks).collect();
+    let opening = session::Opening {
+        host_id,
+        collector: "north".to_owned(),
+        remote: "192.0.2.7:4711".to_owned(),
+        agent_version: "0.1.0".to_owned(),
+        clock_offset_us: 0,
+    };
+    let fence = session::begin(database.store(), &opening)
+        .await
+        .expect("a session");
     let mut writer = Writer::connect(database.url()).await.expect("a writer");
     writer
         .commit(&[HostBatch {
             host_id,
+            fence,
             epoch: 1,
             ticks,
         }])

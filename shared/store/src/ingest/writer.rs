@@ -2,7 +2,7 @@
 
 use super::latest::Latest;
 use super::marks::{Marks, Taken};
-use super::{Committed, HostBatch, facts, gaps, ledger, rows};
+use super::{Committed, HostBatch, facts, fence, gaps, ledger, rows};
 use crate::schema::Flavor;
 use crate::schema::partition::{self, Day};
 use crate::{Error, entity, instant, pool};
@@ -46,7 +46,7 @@ impl Writer {
     /// failure means.
     ///
     /// # Errors
-    /// [`Error::Shape`] and [`Error::Range`] for data that no table can hold, else the database's failures.
+    /// [`Error::Fenced`] for batches of replaced sessions, [`Error::Shape`] and [`Error::Range`] for data that no table can hold, else the database's failures.
     pub async fn commit(&mut self, batches: &[HostBatch]) -> Result<Committed, Error> {
         self.make_partitions(batches).await?;
         match self.transact(batches).await {
@@ -67,6 +67,7 @@ impl Writer {
             .await
             .map_err(Error::statement("begin"))?;
         let mut committed = Committed::default();
+        fence::check(&transaction, batches).await?;
         let mut marks = Marks::lock(&transaction, batches).await?;
         let Taken { ticks, findings } = marks.take_new(batches, &mut committed)?;
         let vm_ids = named_vms(&transaction, &ticks).await?;

@@ -14,3 +14,5 @@ mod ledger;
 mod lists;
 mod schema;
 mod series;
+mod sessions;
+mod status;

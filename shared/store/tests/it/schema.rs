@@ -30,7 +30,8 @@ on_both_flavors! {
 
     async fn a_newer_schema_is_refused_untouched(database: Database) {
         let client = database.client().await.unwrap();
-        let newer = "UPDATE refinery_schema_history SET version = 9999 WHERE version = (SELECT max(version) FROM refinery_schema_history);
+        let newer = "UPDATE refinery_schema_history SET version = 9999
+            WHERE version = (SELECT max(version) FROM refinery_schema_history);
             ALTER TABLE nic_sample DROP COLUMN tx_drops";
         client.batch_execute(newer).await.unwrap();
         let refused = schema::migrate(database.store()).await.unwrap_err();
