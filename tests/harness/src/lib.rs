@@ -5,5 +5,7 @@ pub mod daemon;
 pub mod faults;
 pub mod guests;
 pub mod hostile;
+pub mod netns;
 pub mod relay;
 pub mod site;
+pub mod wire;
