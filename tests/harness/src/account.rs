@@ -105,7 +105,10 @@ impl Account {
 
     /// Whether a run ended (or stands) with this position.
     pub fn is_last_of_run(&self, at: At) -> bool {
-        self.ticks.range((at.0, at.1 + 1)..=(at.0, u64::MAX)).next().is_none()
+        self.ticks
+            .range((at.0, at.1 + 1)..=(at.0, u64::MAX))
+            .next()
+            .is_none()
     }
 
     /// The account without what `epoch` took after `sequence`.
@@ -287,10 +290,7 @@ mod tests {
     #[test]
     fn a_tick_is_certain_only_when_it_was_confirmed() {
         let account = account(TEXT).unwrap();
-        assert_eq!(
-            (account.last.get(&7), account.newest()),
-            (Some(&2), Some((7, 4)))
-        );
+        assert_eq!((account.last.get(&7), account.newest()), (Some(&2), Some((7, 4))));
         let verdict = account.judge(stored(&[100, 300, 400]), &[], &BTreeMap::from([(7, 4)]));
         assert_eq!(verdict.faults, Vec::<String>::new());
         assert_eq!(
@@ -310,7 +310,11 @@ mod tests {
         let twice = [((7, 3), (7, 3)), ((7, 2), (7, 3))];
         assert_eq!(faults(stored(&[100, 400]), &twice, 4), 1, "two entries");
         let both = [((7, 3), (7, 3))];
-        assert_eq!(faults(stored(&[100, 300, 400]), &both, 4), 1, "stored and entered");
+        assert_eq!(
+            faults(stored(&[100, 300, 400]), &both, 4),
+            1,
+            "stored and entered"
+        );
         let mut doubled = stored(&[100, 300, 400]);
         doubled.get_mut(&100).unwrap().insert("vm", 4);
         assert_eq!(faults(doubled, &[], 4), 1, "stored twice");

@@ -169,12 +169,7 @@ impl Site {
             identity(&collector.folder),
             self.database_url
         );
-        start(
-            &collector.wrapper,
-            "vmscope-collector",
-            &collector.folder,
-            &text,
-        )
+        start(&collector.wrapper, "vmscope-collector", &collector.folder, &text)
     }
 
     /// Starts the agent of `host`.

@@ -49,9 +49,8 @@ impl Wire {
         match self {
             Self::Dead => None,
             Self::Loss { percent } => (chance >= percent).then_some(Duration::ZERO),
-            Self::Delay { ms } => Some(Duration::from_millis(ms.into())),
             Self::Reorder { percent, .. } if chance < percent => Some(Duration::ZERO),
-            Self::Reorder { ms, .. } => Some(Duration::from_millis(ms.into())),
+            Self::Delay { ms } | Self::Reorder { ms, .. } => Some(Duration::from_millis(ms.into())),
             Self::Rate { kbit } => {
                 let takes_us = bytes as u64 * 8 * 1_000 / u64::from(kbit.max(1));
                 (backlog < LONGEST_QUEUE).then(|| backlog + Duration::from_micros(takes_us))

@@ -83,8 +83,10 @@ impl Outcome {
             faults.len()
         );
         if !self.holds() {
-            let kept = self.kept.as_deref().map(|path| path.display().to_string());
-            text.push_str(&format!("\nkept: {}", kept.unwrap_or_default()));
+            if let Some(kept) = &self.kept {
+                text.push_str("\nkept: ");
+                text.push_str(&kept.display().to_string());
+            }
             let faults = faults.iter().take(REPORTED_FAULTS);
             for line in self.journal.iter().chain(faults) {
                 text.push_str("\n  ");

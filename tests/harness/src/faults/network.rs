@@ -94,12 +94,10 @@ impl Network {
             relays: Vec::new(),
         };
         link.space.ip("link set eth0 up")?;
-        link.space.ip(&format!("address add {} dev eth0", link.address()))?;
+        link.space
+            .ip(&format!("address add {} dev eth0", link.address()))?;
         for collector in (0..collectors).filter(|_| !self.has_netem) {
-            let front = (
-                CENTRE,
-                RELAY_PORT + u16::from(number) * collectors + collector,
-            );
+            let front = (CENTRE, RELAY_PORT + u16::from(number) * collectors + collector);
             let target = Self::collector(collector);
             let relay = Relay::between(front.into(), target, Some(self.centre.clone())).await?;
             link.relays.push(relay);

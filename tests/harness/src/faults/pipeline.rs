@@ -22,9 +22,9 @@ const DEAR_INTERVAL_MS: u64 = 300;
 /// A few seconds of samples: a full disk is to exceed it now and then.
 const MEMORY_RING_BYTES: u64 = 64 << 10;
 /// How long everything may take to arrive once nothing is broken any more.
-const DRAIN_LIMIT: Duration = Duration::from_secs(120);
+const DRAIN_LIMIT: Duration = Duration::from_mins(2);
 /// How long the database may take to answer again.
-pub(super) const DATABASE_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const DATABASE_LIMIT: Duration = Duration::from_mins(1);
 /// Commits wait this long before they flush, so that a kill meets one: between two transactions that belong together, a
 /// collector would be caught nearly every time.
 const SLOW_COMMITS: &str =
@@ -147,9 +147,7 @@ impl Pipeline {
     }
 
     pub(super) fn start_agent(&mut self, number: usize) -> anyhow::Result<()> {
-        let collectors = self
-            .network
-            .collectors(number, u16::try_from(COLLECTORS.len())?);
+        let collectors = self.network.collectors(number, u16::try_from(COLLECTORS.len())?);
         let agent = &mut self.agents[number];
         agent.before = agent.newest()?;
         let mut wrapper = self.network.enter(number);
@@ -162,7 +160,10 @@ impl Pipeline {
             wrapper,
             ..AgentOptions::new(collectors[0])
         };
-        let options = AgentOptions { collectors, ..options };
+        let options = AgentOptions {
+            collectors,
+            ..options
+        };
         agent.daemon = Some(self.site.start_agent(&agent.host, &options)?);
         Ok(())
     }

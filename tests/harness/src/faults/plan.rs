@@ -35,11 +35,7 @@ pub(super) enum Fault {
         rounds: u32,
     },
     /// An agent is killed, and its store damaged before it starts again.
-    Damage {
-        agent: usize,
-        how: Damage,
-        seed: u64,
-    },
+    Damage { agent: usize, how: Damage, seed: u64 },
     /// `kill -9` of an agent.
     KillAgent { agent: usize, hold_ms: u64 },
     /// `kill -9` of the collector that has the most sessions, or of the other one; `in_commit` waits for a commit.
@@ -84,7 +80,7 @@ enum Kind {
     ClockBack,
 }
 
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; EACH_ONCE as usize] = [
     Kind::Loss,
     Kind::Reorder,
     Kind::Delay,
@@ -104,7 +100,7 @@ const KINDS: [Kind; 16] = [
 ];
 
 /// Rounds that have each kind of fault once.
-pub const EACH_ONCE: u32 = KINDS.len() as u32;
+pub const EACH_ONCE: u32 = 16;
 /// Once in so many rounds PostgreSQL is stopped for more than a minute.
 const LONG_STOP_EVERY: u32 = 100;
 /// The buffer stops writing at 4 MiB; below, a filler leaves this much at most.
@@ -213,7 +209,8 @@ impl Fault {
             Self::ChangeAddress { .. } => "address change",
             Self::FillDisk { .. } => "full disk",
             Self::Damage {
-                how: Damage::Truncate, ..
+                how: Damage::Truncate,
+                ..
             } => "truncation",
             Self::Damage { .. } => "flipped bits",
             Self::KillAgent { .. } => "agent killed",

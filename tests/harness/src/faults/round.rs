@@ -116,7 +116,8 @@ impl Pipeline {
     }
 
     async fn kill_collector(&mut self, busy: bool, in_commit: bool, hold_ms: u64) -> anyhow::Result<String> {
-        let most = "SELECT collector FROM host_session GROUP BY collector ORDER BY count(*) DESC, collector LIMIT 1";
+        let most =
+            "SELECT collector FROM host_session GROUP BY collector ORDER BY count(*) DESC, collector LIMIT 1";
         let row = self.connect().await?.query_opt(most, &[]).await?;
         let most: Option<String> = row.map(|row| row.get(0));
         let has_most = |name: &str| most.as_deref().is_none_or(|most| most == name);

@@ -85,9 +85,6 @@ mod tests {
             witness.judge(&Account::default(), &mut verdict);
             verdict.faults.len()
         };
-        assert_eq!(
-            [(7, 10), (7, 11), (8, 5), (8, 6)].map(judged),
-            [1, 0, 0, 1]
-        );
+        assert_eq!([(7, 10), (7, 11), (8, 5), (8, 6)].map(judged), [1, 0, 0, 1]);
     }
 }
