@@ -37,7 +37,7 @@ impl Wire {
         match self {
             Self::Loss { percent } => format!("loss {percent}%"),
             Self::Delay { ms } => format!("delay {ms}ms"),
-            Self::Reorder { percent, ms } => format!("delay {ms}ms reorder {percent}% 50%"),
+            Self::Reorder { percent, ms } => format!("delay {ms}ms reorder {percent}%"),
             Self::Rate { kbit } => format!("rate {kbit}kbit"),
             Self::Dead => "loss 100%".to_owned(),
         }

@@ -128,10 +128,8 @@ impl Network {
             relay.set(wire);
         }
         if self.has_netem {
-            let wire = wire.map_or_else(|| "delay 0ms".to_owned(), Wire::netem);
-            let arguments = |device: &str| format!("qdisc replace dev {device} root netem {wire}");
-            link.space.tc(&arguments("eth0"))?;
-            self.centre.tc(&arguments(&format!("port{}", link.number)))?;
+            set_netem(&link.space, "eth0", wire)?;
+            set_netem(&self.centre, &format!("port{}", link.number), wire)?;
         }
         Ok(())
     }
@@ -152,6 +150,14 @@ impl Network {
         link.space.ip(&format!("address del {old} dev eth0"))?;
         link.space.ip(&format!("address add {} dev eth0", link.address()))
     }
+}
+
+fn set_netem(space: &Namespace, device: &str, wire: Option<Wire>) -> anyhow::Result<()> {
+    // There may be none, which is as good. A replaced one would keep what the new one does not name.
+    let _ = space.tc(&format!("qdisc del dev {device} root"));
+    wire.map_or(Ok(()), |wire| {
+        space.tc(&format!("qdisc add dev {device} root netem {}", wire.netem()))
+    })
 }
 
 impl Link {
