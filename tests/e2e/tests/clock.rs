@@ -1,9 +1,9 @@
 //! A host whose wall clock is set, with the real agent and collector.
 
 use anyhow::Context;
-use std::path::Path;
 use std::time::Duration;
 use tokio_postgres::Client;
+use vmscope_harness::clock::Clock;
 use vmscope_harness::site::{AgentOptions, Site, eventually};
 use vmscope_store::Flavor;
 use vmscope_store::testing::Database;
@@ -11,7 +11,7 @@ use vmscope_store::testing::Database;
 /// How long anything may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// By how much the clock is set, in seconds.
-const STEP_S: i64 = 600;
+const STEP_S: i32 = 600;
 
 /// How many samples of the host were taken by a clock that was wrong by this many seconds, to a minute.
 async fn samples(client: &Client, wrong_s: i64) -> anyhow::Result<i64> {
@@ -33,11 +33,11 @@ async fn steps(client: &Client) -> anyhow::Result<Vec<i64>> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-async fn set(client: &Client, clock: &Path, wrong_s: i64) -> anyhow::Result<()> {
+async fn set(client: &Client, clock: &Clock, wrong_s: i32) -> anyhow::Result<()> {
     let before = steps(client).await?.len();
-    std::fs::write(clock, format!("{wrong_s:+}\n"))?;
+    clock.set(wrong_s)?;
     eventually(&format!("samples {wrong_s} s from now"), PATIENCE, async || {
-        Ok(samples(client, wrong_s).await? >= 3 && steps(client).await?.len() > before)
+        Ok(samples(client, wrong_s.into()).await? >= 3 && steps(client).await?.len() > before)
     })
     .await
 }
@@ -46,12 +46,11 @@ async fn set(client: &Client, clock: &Path, wrong_s: i64) -> anyhow::Result<()> 
 async fn a_clock_that_is_set_loses_nothing_and_is_told_once() {
     let database = Database::create(Flavor::Postgres).await.unwrap();
     let site = Site::new(database.url()).unwrap();
-    let clock = site.path("clock");
-    std::fs::write(&clock, "+0\n").unwrap();
+    let clock = Clock::new(site.path("clock")).unwrap();
     let _collector = site.start_collector().unwrap();
     let host = site.add_host().unwrap();
     let options = AgentOptions {
-        clock: Some(clock.clone()),
+        wrapper: clock.enter(),
         ..AgentOptions::new(site.collector_address)
     };
     let agent = site.start_agent(&host, &options).unwrap();
@@ -69,7 +68,8 @@ async fn a_clock_that_is_set_loses_nothing_and_is_told_once() {
     let spans = steps(&client).await.unwrap();
     assert_eq!(spans.len(), 3, "once each: {spans:?}");
     for span_s in spans {
-        assert!((STEP_S..STEP_S + 20).contains(&span_s), "{span_s} s");
+        let step_s = i64::from(STEP_S);
+        assert!((step_s..step_s + 20).contains(&span_s), "{span_s} s");
     }
     let account = vmscope_harness::account::Account::read(&host.account_path()).unwrap();
     let verdict = account.compare(&client, host.id).await.unwrap();

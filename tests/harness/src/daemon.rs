@@ -27,18 +27,18 @@ impl Daemon {
     /// # Errors
     /// When it can't be started.
     pub fn start<A: AsRef<OsStr>>(program: &str, arguments: &[A], log: &Path) -> anyhow::Result<Self> {
-        Self::start_in(program, arguments, log, &[])
+        Self::start_through(&[], program, arguments, log)
     }
 
-    /// As [`start`](Self::start), with these variables added to the environment.
+    /// The same behind the programs of `wrapper`, each of which must become the next one.
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn start_in<A: AsRef<OsStr>>(
+    pub fn start_through<A: AsRef<OsStr>>(
+        wrapper: &[String],
         program: &str,
         arguments: &[A],
         log: &Path,
-        environment: &[(&str, String)],
     ) -> anyhow::Result<Self> {
         let path = binary(program)?;
         let output = OpenOptions::new()
@@ -46,10 +46,16 @@ impl Daemon {
             .append(true)
             .open(log)
             .context("open a log")?;
-        let mut command = Command::new(&path);
+        let mut command = match wrapper {
+            [] => Command::new(&path),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(&path);
+                command
+            }
+        };
         command
             .args(arguments)
-            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);

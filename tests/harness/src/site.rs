@@ -27,13 +27,11 @@ pub struct AgentOptions {
     pub dear_deadline_ms: u64,
     /// libvirt's read-write socket: guests are asked about themselves each second.
     pub guest_socket: Option<PathBuf>,
-    /// A file that says how wrong its wall clock is (`+0`, `-3600`): read each time that it looks at the clock. Needs
-    /// Debian's `libfaketime`.
-    pub clock: Option<PathBuf>,
+    /// Bytes of samples in memory while the disk takes none.
+    pub memory_ring_bytes: u64,
+    /// What it is started through, see [`Daemon::start_through`].
+    pub wrapper: Vec<String>,
 }
-
-/// Where Debian has the library that lies about the time.
-const LIBFAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 impl AgentOptions {
     /// A host without libvirt that dials `collector` and samples at the default intervals.
@@ -45,7 +43,8 @@ impl AgentOptions {
             dear_interval_ms: 5_000,
             dear_deadline_ms: 2_000,
             guest_socket: None,
-            clock: None,
+            memory_ring_bytes: 4 << 20,
+            wrapper: Vec::new(),
         }
     }
 }
@@ -65,6 +64,8 @@ pub struct Second {
     pub address: SocketAddr,
     /// Its admin endpoint.
     pub admin: SocketAddr,
+    /// What it is started through, see [`Daemon::start_through`].
+    pub wrapper: Vec<String>,
     folder: PathBuf,
 }
 
@@ -113,6 +114,7 @@ impl Site {
         Ok(Second {
             address: free_udp_port()?,
             admin: free_tcp_port()?,
+            wrapper: Vec::new(),
             folder,
         })
     }
@@ -134,6 +136,12 @@ impl Site {
         Ok(issued.write(&IdentityFiles::within(folder))?)
     }
 
+    /// Leaves the folder where it is, for a person to look at; gives where.
+    pub fn keep(&mut self) -> &Path {
+        self.folder.disable_cleanup(true);
+        self.folder.path()
+    }
+
     /// A path in the site's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -147,6 +155,7 @@ impl Site {
         self.start_second(&Second {
             address: self.collector_address,
             admin: self.collector_admin,
+            wrapper: Vec::new(),
             folder: self.path("collector"),
         })
     }
@@ -163,7 +172,7 @@ impl Site {
             identity(&collector.folder),
             self.database_url
         );
-        start("vmscope-collector", &collector.folder, &text)
+        start(&collector.wrapper, "vmscope-collector", &collector.folder, &text)
     }
 
     /// Starts the agent of `host`.
@@ -174,13 +183,14 @@ impl Site {
         let collectors: Vec<String> = options.collectors.iter().map(|a| format!("\"{a}\"")).collect();
         let mut text = format!(
             "collectors = [{collectors}]\ndata_dir = \"{data}\"\n{identity}\
-             [buffer]\naccount_path = \"{account}\"\n\
+             [buffer]\naccount_path = \"{account}\"\nmemory_ring_bytes = {ring}\n\
              [sampler]\nhost_interval_ms = {interval}\ncheap_interval_ms = {interval}\ndear_interval_ms = {dear}\n\
              dear_deadline_ms = {deadline}\nlibvirt_socket = \"{socket}\"\n",
             collectors = collectors.join(", "),
-            data = host.folder.join("data").display(),
+            data = host.data_dir().display(),
             identity = identity(&host.folder),
             account = host.account_path().display(),
+            ring = options.memory_ring_bytes,
             interval = options.interval_ms,
             dear = options.dear_interval_ms,
             deadline = options.dear_deadline_ms,
@@ -190,8 +200,7 @@ impl Site {
             let socket = socket.display();
             text += &format!("[guest]\nenabled = true\ninterval_s = 1\nlibvirt_socket = \"{socket}\"\n");
         }
-        let environment = options.clock.as_deref().map(lie_about_time).unwrap_or_default();
-        start_in("vmscope-agent", &host.folder, &text, &environment)
+        start(&options.wrapper, "vmscope-agent", &host.folder, &text)
     }
 
     /// A certificate of this site for a host that only the test plays.
@@ -219,6 +228,16 @@ impl Host {
     pub fn account_path(&self) -> PathBuf {
         self.folder.join("account")
     }
+
+    /// Where its agent keeps its buffer.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// A path in its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
 }
 
 /// The `[identity]` section for the certificate in `folder`.
@@ -228,31 +247,16 @@ fn identity(folder: &Path) -> String {
     format!("[identity]\nca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
 }
 
-/// The environment of a program whose wall clock is as wrong as this file says; its other clocks are right.
-fn lie_about_time(clock: &Path) -> Vec<(&'static str, String)> {
-    vec![
-        ("LD_PRELOAD", LIBFAKETIME.to_owned()),
-        ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
-        ("FAKETIME_NO_CACHE", "1".to_owned()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-    ]
-}
-
-fn start(program: &str, folder: &Path, configuration: &str) -> anyhow::Result<Daemon> {
-    start_in(program, folder, configuration, &[])
-}
-
-fn start_in(
-    program: &str,
-    folder: &Path,
-    configuration: &str,
-    environment: &[(&'static str, String)],
-) -> anyhow::Result<Daemon> {
+fn start(wrapper: &[String], program: &str, folder: &Path, configuration: &str) -> anyhow::Result<Daemon> {
     let path = folder.join(format!("{program}.toml"));
     std::fs::write(&path, configuration).context("write a configuration")?;
     let path = path.display().to_string();
-    let log = folder.join(format!("{program}.log"));
-    Daemon::start_in(program, &["run", "--config", &path], &log, environment)
+    Daemon::start_through(
+        wrapper,
+        program,
+        &["run", "--config", &path],
+        &folder.join(format!("{program}.log")),
+    )
 }
 
 /// A plain connection, driven by a task until the client is dropped.
