@@ -27,6 +27,19 @@ impl Daemon {
     /// # Errors
     /// When it can't be started.
     pub fn start<A: AsRef<OsStr>>(program: &str, arguments: &[A], log: &Path) -> anyhow::Result<Self> {
+        Self::start_in(program, arguments, log, &[])
+    }
+
+    /// As [`start`](Self::start), with these variables added to the environment.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn start_in<A: AsRef<OsStr>>(
+        program: &str,
+        arguments: &[A],
+        log: &Path,
+        environment: &[(&str, String)],
+    ) -> anyhow::Result<Self> {
         let path = binary(program)?;
         let output = OpenOptions::new()
             .create(true)
@@ -36,6 +49,7 @@ impl Daemon {
         let mut command = Command::new(&path);
         command
             .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);

@@ -2,6 +2,7 @@
 
 use crate::daemon::Daemon;
 use anyhow::Context;
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,7 +26,15 @@ pub struct AgentOptions {
     pub dear_interval_ms: u64,
     /// Deadline of the dear groups, in milliseconds.
     pub dear_deadline_ms: u64,
+    /// libvirt's read-write socket: guests are asked about themselves each second.
+    pub guest_socket: Option<PathBuf>,
+    /// A file that says how wrong its wall clock is (`+0`, `-3600`): read each time that it looks at the clock. Needs
+    /// Debian's `libfaketime`.
+    pub clock: Option<PathBuf>,
 }
+
+/// Where Debian has the library that lies about the time.
+const LIBFAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 impl AgentOptions {
     /// A host without libvirt that dials `collector` and samples at the default intervals.
@@ -36,6 +45,8 @@ impl AgentOptions {
             interval_ms: 1_000,
             dear_interval_ms: 5_000,
             dear_deadline_ms: 2_000,
+            guest_socket: None,
+            clock: None,
         }
     }
 }
@@ -162,7 +173,7 @@ impl Site {
     /// When it can't be started.
     pub fn start_agent(&self, host: &Host, options: &AgentOptions) -> anyhow::Result<Daemon> {
         let collectors: Vec<String> = options.collectors.iter().map(|a| format!("\"{a}\"")).collect();
-        let text = format!(
+        let mut text = format!(
             "collectors = [{collectors}]\ndata_dir = \"{data}\"\n{identity}\
              [buffer]\naccount_path = \"{account}\"\n\
              [sampler]\nhost_interval_ms = {interval}\ncheap_interval_ms = {interval}\ndear_interval_ms = {dear}\n\
@@ -176,7 +187,16 @@ impl Site {
             deadline = options.dear_deadline_ms,
             socket = options.libvirt_socket.display(),
         );
-        start("vmscope-agent", &host.folder, &text)
+        if let Some(socket) = &options.guest_socket {
+            let socket = socket.display();
+            // Writing to a string does not fail.
+            let _ = write!(
+                text,
+                "[guest]\nenabled = true\ninterval_s = 1\nlibvirt_socket = \"{socket}\"\n"
+            );
+        }
+        let environment = options.clock.as_deref().map(lie_about_time).unwrap_or_default();
+        start_in("vmscope-agent", &host.folder, &text, &environment)
     }
 
     /// A certificate of this site for a host that only the test plays.
@@ -213,15 +233,31 @@ fn identity(folder: &Path) -> String {
     format!("[identity]\nca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
 }
 
+/// The environment of a program whose wall clock is as wrong as this file says; its other clocks are right.
+fn lie_about_time(clock: &Path) -> Vec<(&'static str, String)> {
+    vec![
+        ("LD_PRELOAD", LIBFAKETIME.to_owned()),
+        ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
+        ("FAKETIME_NO_CACHE", "1".to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ]
+}
+
 fn start(program: &str, folder: &Path, configuration: &str) -> anyhow::Result<Daemon> {
+    start_in(program, folder, configuration, &[])
+}
+
+fn start_in(
+    program: &str,
+    folder: &Path,
+    configuration: &str,
+    environment: &[(&'static str, String)],
+) -> anyhow::Result<Daemon> {
     let path = folder.join(format!("{program}.toml"));
     std::fs::write(&path, configuration).context("write a configuration")?;
     let path = path.display().to_string();
-    Daemon::start(
-        program,
-        &["run", "--config", &path],
-        &folder.join(format!("{program}.log")),
-    )
+    let log = folder.join(format!("{program}.log"));
+    Daemon::start_in(program, &["run", "--config", &path], &log, environment)
 }
 
 /// A plain connection, driven by a task until the client is dropped.
