@@ -102,7 +102,7 @@ fn names(record: &Record) -> HashMap<VmId, String> {
     facts
         .filter_map(|fact| match fact {
             Fact::Vm(facts) => Some((facts.vm, facts.name.clone())),
-            Fact::Host(_) | Fact::Run(_) => None,
+            Fact::Host(_) | Fact::Run(_) | Fact::Guest(_) => None,
         })
         .collect()
 }

@@ -61,6 +61,11 @@ pub enum Cause {
     AgentKilled,
     /// The host was off or restarting.
     HostDown,
+    /// Somebody set the host's clock. Forward: the span that it skipped; back: the span that it passes twice, in which
+    /// samples of two passes lie side by side. No tick is missing.
+    ClockStep,
+    /// The host was suspended.
+    HostSuspended,
 }
 
 impl Cause {
@@ -79,11 +84,13 @@ impl Cause {
             Self::AgentStopped => "agent_stopped",
             Self::AgentKilled => "agent_killed",
             Self::HostDown => "host_down",
+            Self::ClockStep => "clock_step",
+            Self::HostSuspended => "host_suspended",
         }
     }
 
     /// Every cause.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Deadline,
         Self::LibvirtDown,
         Self::Busy,
@@ -96,6 +103,8 @@ impl Cause {
         Self::AgentStopped,
         Self::AgentKilled,
         Self::HostDown,
+        Self::ClockStep,
+        Self::HostSuspended,
     ];
 
     /// What a collector concludes from missing numbers alone, until the agent tells more.

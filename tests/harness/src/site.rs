@@ -259,10 +259,10 @@ where
     anyhow::bail!("{what}: not within {} s: {reason}", limit.as_secs())
 }
 
-fn free_udp_port() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_udp_port() -> anyhow::Result<SocketAddr> {
     Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-fn free_tcp_port() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_tcp_port() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

@@ -7,6 +7,7 @@ pub mod entity;
 pub mod envelope;
 pub mod extract;
 pub mod gap;
+pub mod guest;
 pub mod host;
 pub mod live;
 pub mod metric;

@@ -7,6 +7,8 @@
     reason = "a test stops at what fails"
 )]
 
+mod clock;
+mod enrolment;
 mod entities;
 mod fixture;
 mod gaps;

@@ -203,7 +203,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One virtual machine with its devices. */
+        /** One virtual machine with its devices, and what the system inside of it says of itself. */
         get: operations["get_vm"];
         put?: never;
         post?: never;
@@ -243,8 +243,11 @@ export interface components {
         };
         /** @description An agent. */
         Agent: {
-            /** @description It is connected and its newest stored sample is older than 15 s, or there is none: it catches up. */
-            behind: boolean;
+            /**
+             * Format: date-time
+             * @description When its newest recorded certificate expires; null when none is recorded, as for one that was made by hand.
+             */
+            certificate_expires_at: string | null;
             /**
              * Format: double
              * @description How far the host's clock was ahead of the collector's when the session began, in seconds.
@@ -252,8 +255,6 @@ export interface components {
             clock_offset_s: number;
             /** @description The collector that holds its session, or held the last one. */
             collector: string;
-            /** @description True while its session lasts, at a collector that lives. */
-            connected: boolean;
             /**
              * Format: date-time
              * @description When its newest session began.
@@ -264,6 +265,8 @@ export interface components {
              * @description When that ended; null while it lasts, and when its collector died before it could say so.
              */
             disconnected_at: string | null;
+            /** @description The certificate should have been renewed: it is past five sixths of its life, or over it. */
+            expiring: boolean;
             /** @description The host that it reports. */
             host: components["schemas"]["HostReference"];
             /**
@@ -283,6 +286,8 @@ export interface components {
             remote: string;
             /** @description The clock is off by more than 5 s. */
             skewed: boolean;
+            /** @description How it is. */
+            state: components["schemas"]["AgentState"];
             /** @description Its version, as it says. */
             version: string;
         };
@@ -305,6 +310,16 @@ export interface components {
             disconnected: number;
             /**
              * Format: int64
+             * @description Those whose certificate should have been renewed: it is past five sixths of its life, or over it.
+             */
+            expiring: number;
+            /**
+             * Format: int64
+             * @description Those whose host is revoked: they are not let in.
+             */
+            revoked: number;
+            /**
+             * Format: int64
              * @description Those whose host's clock is off by more than 5 s.
              */
             skewed: number;
@@ -316,6 +331,11 @@ export interface components {
             /** @description Their versions, the most frequent first. */
             versions: components["schemas"]["VersionCount"][];
         };
+        /**
+         * @description How an agent is.
+         * @enum {string}
+         */
+        AgentState: "connected" | "behind" | "disconnected" | "revoked";
         /** @description How much is missing for one cause. */
         CauseTotal: {
             /**
@@ -597,8 +617,11 @@ export interface components {
             data: {
                 /** @description What is on this page. */
                 items: {
-                    /** @description It is connected and its newest stored sample is older than 15 s, or there is none: it catches up. */
-                    behind: boolean;
+                    /**
+                     * Format: date-time
+                     * @description When its newest recorded certificate expires; null when none is recorded, as for one that was made by hand.
+                     */
+                    certificate_expires_at: string | null;
                     /**
                      * Format: double
                      * @description How far the host's clock was ahead of the collector's when the session began, in seconds.
@@ -606,8 +629,6 @@ export interface components {
                     clock_offset_s: number;
                     /** @description The collector that holds its session, or held the last one. */
                     collector: string;
-                    /** @description True while its session lasts, at a collector that lives. */
-                    connected: boolean;
                     /**
                      * Format: date-time
                      * @description When its newest session began.
@@ -618,6 +639,8 @@ export interface components {
                      * @description When that ended; null while it lasts, and when its collector died before it could say so.
                      */
                     disconnected_at: string | null;
+                    /** @description The certificate should have been renewed: it is past five sixths of its life, or over it. */
+                    expiring: boolean;
                     /** @description The host that it reports. */
                     host: components["schemas"]["HostReference"];
                     /**
@@ -637,6 +660,8 @@ export interface components {
                     remote: string;
                     /** @description The clock is off by more than 5 s. */
                     skewed: boolean;
+                    /** @description How it is. */
+                    state: components["schemas"]["AgentState"];
                     /** @description Its version, as it says. */
                     version: string;
                 }[];
@@ -923,10 +948,11 @@ export interface components {
              * @example 0
              */
             code: number;
-            /** @description A VM with its devices. */
+            /** @description A VM with its devices, and the system inside of it. */
             data: components["schemas"]["Vm"] & {
                 /** @description Its virtual processors, disks and network interfaces. */
                 devices: components["schemas"]["Device"][];
+                guest: components["schemas"]["Guest"] | null;
             };
             /**
              * @description `ok`.
@@ -943,7 +969,8 @@ export interface components {
         Gap: {
             /**
              * @description Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`,
-             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`.
+             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`, `clock_step` (nothing is missing: the clock was
+             *     set, forward or back), `host_suspended`.
              * @example deadline
              */
             cause: string;
@@ -967,7 +994,7 @@ export interface components {
             positions: components["schemas"]["Positions"] | null;
             /**
              * Format: int64
-             * @description Missing ticks; null when that can't be known.
+             * @description Missing ticks, 0 for a step of the clock; null when that can't be known.
              */
             ticks: number | null;
             /**
@@ -998,6 +1025,95 @@ export interface components {
              * @description Entries on all pages.
              */
             total: number;
+        };
+        /**
+         * @description What the system inside of a VM last said of itself, through its guest agent: the guest's own word. Texts that it did not
+         *     say are empty.
+         */
+        Guest: {
+            /**
+             * Format: date-time
+             * @description When it said so.
+             */
+            as_of: string;
+            /** @description Mounted file systems, 64 at most. */
+            file_systems: components["schemas"]["GuestFileSystem"][];
+            /** @description Host name. */
+            host_name: string;
+            /** @description Network interfaces, 32 at most. */
+            interfaces: components["schemas"]["GuestInterface"][];
+            /** @description Kernel release. */
+            kernel: string;
+            /**
+             * @description Operating system with version, for people.
+             * @example Debian GNU/Linux 12 (bookworm)
+             */
+            os: string;
+            /**
+             * @description Short name of the operating system.
+             * @example debian
+             */
+            os_id: string;
+            /**
+             * @description Version of the operating system.
+             * @example 12 (bookworm)
+             */
+            os_version: string;
+            /**
+             * @description Abbreviation of its time zone.
+             * @example CET
+             */
+            time_zone: string;
+            /**
+             * Format: int32
+             * @description How many users are logged in; null when it did not say.
+             */
+            user_count: number | null;
+            /** @description The first of them, each once, 32 at most. */
+            users: string[];
+        };
+        /** @description A file system of a guest. */
+        GuestFileSystem: {
+            /**
+             * @description Where it is mounted.
+             * @example /var
+             */
+            mount_point: string;
+            /**
+             * Format: int64
+             * @description Its size, in bytes; null when the guest did not say.
+             */
+            total_bytes: number | null;
+            /**
+             * @description Its type.
+             * @example ext4
+             */
+            type: string;
+            /**
+             * Format: int64
+             * @description What is used of it, in bytes; null when the guest did not say.
+             */
+            used_bytes: number | null;
+        };
+        /** @description A network interface of a guest. */
+        GuestInterface: {
+            /**
+             * @description Its addresses with prefix length, 16 at most.
+             * @example [
+             *       "192.0.2.11/24"
+             *     ]
+             */
+            addresses: string[];
+            /**
+             * @description Its hardware address.
+             * @example 52:54:00:98:b2:48
+             */
+            hardware_address: string;
+            /**
+             * @description Its name in the guest.
+             * @example eth0
+             */
+            name: string;
         };
         /** @description A hypervisor host. Facts that its agent could not read are empty or 0. */
         Host: {
@@ -1237,7 +1353,8 @@ export interface components {
         SeriesGap: {
             /**
              * @description Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`,
-             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`.
+             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`, `clock_step` (nothing is missing: the clock was
+             *     set, forward or back), `host_suspended`.
              * @example deadline
              */
             cause: string;
@@ -1406,10 +1523,11 @@ export interface components {
              */
             total: number;
         };
-        /** @description A VM with its devices. */
+        /** @description A VM with its devices, and the system inside of it. */
         VmDetail: components["schemas"]["Vm"] & {
             /** @description Its virtual processors, disks and network interfaces. */
             devices: components["schemas"]["Device"][];
+            guest: components["schemas"]["Guest"] | null;
         };
         /** @description The VM of an entry. */
         VmReference: {

@@ -23,6 +23,18 @@ describe('layOut', () => {
     expect(rows[6]).toBe(17_500)
   })
 
+  it('keeps a line whole while an agent stretches its interval, and takes it back', () => {
+    const times = [0, 5, 10, 15, 20, 25, 35, 45, 65, 105, 145, 165, 170, 175, 180].map((second) => second * 1000)
+    const line = { values: times.map(() => 1), group: 'dear' as const }
+    expect(layOut(times, [line], []).points[0]).toEqual(line.values)
+    expect(reach(times.slice(0, 11), line.values)).toBe(120_000)
+  })
+
+  it('breaks a line that stays away for longer than any stretched interval', () => {
+    const times = [...seconds(0, 60, 5), ...seconds(100, 160, 5)]
+    expect(layOut(times, [{ values: times.map(() => 1), group: 'dear' }], []).points[0]).toContain(null)
+  })
+
   it('breaks a line at a gap of its group even when only one sample is missing', () => {
     const times = [0, 1000, 2000, 4000, 5000, 6000]
     const line = { values: [1, 1, 1, 1, 1, 1], group: 'cheap' as const }
