@@ -4,7 +4,7 @@ use crate::entity::Reference;
 use crate::{Error, Page, Paging, Store};
 use jiff::Timestamp;
 use tokio_postgres::Row;
-use vmscope_model::{HostId, Position, VmId};
+use vmscope_model::{Cause, HostId, Position, VmId};
 
 /// A span of time for which samples are missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,7 @@ pub struct CauseTotal {
     pub entries: i64,
     /// Missing ticks, as far as they are known.
     pub ticks: i64,
-    /// Entries whose ticks are not known.
+    /// Entries whose ticks are not known; a step of the clock is none: no tick is missing.
     pub uncounted: i64,
 }
 
@@ -142,7 +142,7 @@ ORDER BY g.to_at DESC, g.id DESC"
     );
     let totals = format!(
         "-- total_gaps
-SELECT g.cause, count(*), coalesce(sum(g.ticks), 0)::int8, count(*) FILTER (WHERE g.ticks = 0)
+SELECT g.cause, count(*), coalesce(sum(g.ticks), 0)::int8, count(*) FILTER (WHERE g.ticks = 0 AND g.cause <> $7)
 FROM gap g {CHOSEN}\nGROUP BY g.cause ORDER BY count(*) DESC, g.cause"
     );
     let (host, vm) = (filter.host.map(|host| host.0), filter.vm.map(|vm| vm.0));
@@ -156,7 +156,10 @@ FROM gap g {CHOSEN}\nGROUP BY g.cause ORDER BY count(*) DESC, g.cause"
     } = filter;
     let client = store.get().await?;
     let totals = client
-        .query(&totals, &[&host, &vm, cause, group, from, to])
+        .query(
+            &totals,
+            &[&host, &vm, cause, group, from, to, &Cause::ClockStep.name()],
+        )
         .await
         .map_err(Error::statement("total_gaps"))?;
     let rows = client

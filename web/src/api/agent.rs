@@ -10,8 +10,9 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use vmscope_store::system::SKEWED_US;
-use vmscope_store::{Order, REPORTING_S, session};
+use vmscope_model::HostId;
+use vmscope_store::system::{Admission, SKEWED_US};
+use vmscope_store::{Order, REPORTING_S, session, system};
 
 /// An agent.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,8 +26,8 @@ pub struct Agent {
     /// From where it speaks.
     #[schema(example = "192.0.2.7:51820")]
     pub remote: String,
-    /// True while its session lasts, at a collector that lives.
-    pub connected: bool,
+    /// How it is.
+    pub state: AgentState,
     /// When its newest session began.
     pub connected_at: Timestamp,
     /// When that ended; null while it lasts, and when its collector died before it could say so.
@@ -42,8 +43,25 @@ pub struct Agent {
     /// How old that sample is by the collector's clock, in seconds; null before the first.
     #[schema(required)]
     pub lag_s: Option<f64>,
-    /// It is connected and its newest stored sample is older than 15 s, or there is none: it catches up.
-    pub behind: bool,
+    /// When its newest recorded certificate expires; null when none is recorded, as for one that was made by hand.
+    #[schema(required)]
+    pub certificate_expires_at: Option<Timestamp>,
+    /// The certificate should have been renewed: it is past five sixths of its life, or over it.
+    pub expiring: bool,
+}
+
+/// How an agent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AgentState {
+    /// Its session lasts, at a collector that lives, and its samples are stored as they are taken.
+    Connected,
+    /// It is connected, and its newest stored sample is older than 15 s or there is none: it catches up.
+    Behind,
+    /// It has no session.
+    Disconnected,
+    /// It has no session because its host is revoked: it is not let in.
+    Revoked,
 }
 
 /// Orders of the list of agents; `-` is descending.
@@ -140,8 +158,21 @@ fn lag_us(now: Timestamp, at: Timestamp, clock_offset_us: i64) -> i64 {
         .max(0)
 }
 
+impl AgentState {
+    fn of(connected: bool, lag_s: Option<f64>, revoked: bool) -> Self {
+        match (connected, revoked) {
+            (true, _) if lag_s.is_some_and(|lag_s| lag_s <= seconds(REPORTING_S * 1_000_000)) => {
+                Self::Connected
+            }
+            (true, _) => Self::Behind,
+            (false, true) => Self::Revoked,
+            (false, false) => Self::Disconnected,
+        }
+    }
+}
+
 impl Agent {
-    fn at(now: Timestamp, session: session::Session) -> Self {
+    fn at(now: Timestamp, session: session::Session, admission: Admission) -> Self {
         let lag = session
             .last_sample_at
             .map(|at| seconds(lag_us(now, at, session.clock_offset_us)));
@@ -153,14 +184,15 @@ impl Agent {
             version: session.agent_version,
             collector: session.collector,
             remote: session.remote,
-            connected: session.connected,
+            state: AgentState::of(session.connected, lag, admission.revoked),
             connected_at: session.connected_at,
             disconnected_at: session.disconnected_at,
             clock_offset_s: seconds(session.clock_offset_us),
             skewed: session.clock_offset_us.saturating_abs() > SKEWED_US,
             last_sample_at: session.last_sample_at,
             lag_s: lag,
-            behind: session.connected && lag.is_none_or(|lag| lag > seconds(REPORTING_S * 1_000_000)),
+            certificate_expires_at: admission.expires_at,
+            expiring: admission.expiring && !admission.revoked,
         }
     }
 }
@@ -181,11 +213,14 @@ pub(crate) async fn list_agents(
         paging,
     };
     let found = session::list(&app.store, &filter).await?;
+    let hosts: Vec<HostId> = found.items.iter().map(|session| session.host).collect();
+    let admissions = system::admissions(&app.store, &hosts).await?;
     let now = Timestamp::now();
     let items = found
         .items
         .into_iter()
-        .map(|session| Agent::at(now, session))
+        .zip(admissions)
+        .map(|(session, admission)| Agent::at(now, session, admission))
         .collect();
     let page = vmscope_store::Page {
         items,
@@ -197,6 +232,15 @@ pub(crate) async fn list_agents(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_agent_that_is_connected_may_still_catch_up() {
+        assert_eq!(AgentState::of(true, Some(1.0), false), AgentState::Connected);
+        assert_eq!(AgentState::of(true, Some(15.1), false), AgentState::Behind);
+        assert_eq!(AgentState::of(true, None, false), AgentState::Behind);
+        assert_eq!(AgentState::of(false, Some(1.0), false), AgentState::Disconnected);
+        assert_eq!(AgentState::of(false, Some(1.0), true), AgentState::Revoked);
+    }
 
     #[test]
     fn the_age_of_a_sample_is_by_the_collectors_clock() {

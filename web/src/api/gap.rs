@@ -41,7 +41,8 @@ pub struct Gap {
     #[schema(required)]
     pub vm: Option<VmReference>,
     /// Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`,
-    /// `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`, `clock_step`, `host_suspended`.
+    /// `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`, `clock_step` (nothing is missing: the clock was
+    /// set, forward or back), `host_suspended`.
     #[schema(example = "deadline")]
     pub cause: String,
     /// Which part of sampling: `host`, `cheap`, `dear` or `all`.
@@ -51,7 +52,7 @@ pub struct Gap {
     pub from: Timestamp,
     /// Last missing moment.
     pub to: Timestamp,
-    /// Missing ticks; null when that can't be known.
+    /// Missing ticks, 0 for a step of the clock; null when that can't be known.
     #[schema(required)]
     pub ticks: Option<u64>,
     /// Which ticks were lost, by number; null for samples that were never taken.
@@ -141,6 +142,8 @@ impl Default for GapParams {
 impl From<gap::Entry> for Gap {
     fn from(entry: gap::Entry) -> Self {
         let name = |position: Position| format!("{}.{}", position.epoch, position.sequence);
+        let counted = entry.gap.ticks > 0 || entry.gap.cause == Cause::ClockStep.name();
+        let ticks = counted.then(|| number(entry.gap.ticks));
         Self {
             id: entry.id.to_string(),
             host: HostReference {
@@ -155,7 +158,7 @@ impl From<gap::Entry> for Gap {
             group: entry.gap.group,
             from: entry.gap.from,
             to: entry.gap.to,
-            ticks: Some(number(entry.gap.ticks)).filter(|ticks| *ticks > 0),
+            ticks,
             positions: entry.positions.map(|(first, last)| Positions {
                 first: name(first),
                 last: name(last),

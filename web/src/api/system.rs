@@ -38,12 +38,16 @@ pub struct AgentCounts {
     pub total: u64,
     /// Those with a session now, at a collector that lives.
     pub connected: u64,
+    /// Those whose host is revoked: they are not let in.
+    pub revoked: u64,
     /// The others.
     pub disconnected: u64,
     /// Those of the connected whose newest stored sample is older than 15 s.
     pub behind: u64,
     /// Those whose host's clock is off by more than 5 s.
     pub skewed: u64,
+    /// Those whose certificate should have been renewed: it is past five sixths of its life, or over it.
+    pub expiring: u64,
     /// Their versions, the most frequent first.
     pub versions: Vec<VersionCount>,
 }
@@ -144,12 +148,15 @@ impl From<Vec<system::Agents>> for AgentCounts {
     fn from(versions: Vec<system::Agents>) -> Self {
         let sum = |of: fn(&system::Agents) -> i64| number(versions.iter().map(of).sum());
         let (total, connected) = (sum(|agents| agents.total), sum(|agents| agents.connected));
+        let revoked = sum(|agents| agents.revoked);
         Self {
             total,
             connected,
-            disconnected: total.saturating_sub(connected),
+            revoked,
+            disconnected: total.saturating_sub(connected + revoked),
             behind: sum(|agents| agents.behind),
             skewed: sum(|agents| agents.skewed),
+            expiring: sum(|agents| agents.expiring),
             versions: versions
                 .iter()
                 .map(|agents| VersionCount {

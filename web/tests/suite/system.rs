@@ -50,7 +50,7 @@ vmscope_store::on_both_flavors! {
         let server = Server::over(database.url()).await;
         let system = server.get("/api/v1/system").await.data();
         assert_eq!(system["agents"], json!({
-            "total": 1, "connected": 1, "disconnected": 0, "behind": 0, "skewed": 0,
+            "total": 1, "connected": 1, "revoked": 0, "disconnected": 0, "behind": 0, "skewed": 0, "expiring": 0,
             "versions": [{"version": "0.1.0", "agents": 1}],
         }));
         let north = &system["collectors"][0];
@@ -84,7 +84,8 @@ vmscope_store::on_both_flavors! {
         assert_eq!(agent["host"], json!({"id": HOST.to_string(), "name": "alpha"}));
         assert_eq!((&agent["collector"], &agent["remote"]), (&json!("north"), &json!("192.0.2.7:4711")));
         assert_eq!((&agent["version"], &agent["disconnected_at"]), (&json!("0.1.0"), &json!(null)));
-        assert_eq!((&agent["behind"], &agent["skewed"], &agent["clock_offset_s"]), (&json!(false), &json!(false), &json!(0.0)));
+        assert_eq!((&agent["state"], &agent["skewed"], &agent["clock_offset_s"]), (&json!("connected"), &json!(false), &json!(0.0)));
+        assert_eq!((&agent["certificate_expires_at"], &agent["expiring"]), (&json!(null), &json!(false)));
         assert!(agent["lag_s"].as_f64().expect("a lag") < 15.0);
         assert_eq!(list("?connected=false").await["total"], json!(0));
         assert_eq!(list("?collector=south").await["items"], json!([]));
@@ -93,7 +94,7 @@ vmscope_store::on_both_flavors! {
         let host_id = vmscope_store::entity::register_host(store, HOST).await.expect("a host");
         assert!(session::end(store, host_id, held.fence).await.expect("an end"));
         let ended = list("?connected=false").await;
-        assert_eq!((&ended["total"], &ended["items"][0]["behind"]), (&json!(1), &json!(false)));
+        assert_eq!((&ended["total"], &ended["items"][0]["state"]), (&json!(1), &json!("disconnected")));
         assert!(ended["items"][0]["disconnected_at"].is_string());
     }
 }

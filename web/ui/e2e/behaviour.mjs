@@ -80,7 +80,8 @@ export async function filtersTheLedger(page, url) {
   await page.goto(url)
   await page.waitForSelector('[data-testid=total]')
   const all = await page.innerText('[data-testid=total]')
-  await page.getByRole('combobox', { name: 'Cause' }).click()
+  // What is chosen lies over the field itself.
+  await page.getByRole('combobox', { name: 'Cause' }).click({ force: true })
   await page.getByRole('option', { name: 'damaged buffer set aside' }).click()
   await page.waitForURL(/cause=corruption/)
   await page.waitForSelector('text=Nothing is missing within these filters.')

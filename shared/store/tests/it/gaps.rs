@@ -13,7 +13,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 /// Host 1 with VMs 0 and 1: a deadline of VM 0, libvirt away for all, a damaged store of the first run, ticks 2 to 4
-/// left out. Host 2: a deadline of its VM 2, in the dear group.
+/// left out, and the clock was set. Host 2: a deadline of its VM 2, in the dear group.
 async fn ledger(database: &Database) {
     let store = database.store();
     let (one, _) = known(store, 1, 2).await;
@@ -35,6 +35,7 @@ async fn ledger(database: &Database) {
         gap(Some(vm_uuid(0)), Group::Cheap, Cause::Deadline, 1, 2, 2),
         gap(None, Group::All, Cause::LibvirtDown, 3, 9, 7),
         gap(None, Group::All, Cause::Corruption, -9, -5, 0),
+        gap(None, Group::All, Cause::ClockStep, -20, -10, 0),
     ];
     let of_two = vec![gap(Some(vm_uuid(2)), Group::Dear, Cause::Deadline, 5, 5, 1)];
     let mut writer = Writer::connect(database.url()).await.unwrap();
@@ -70,14 +71,15 @@ on_both_flavors! {
             gap::page(database.store(), &Filter { paging, ..Filter::default() }).await.unwrap();
         assert_eq!(totals, [
             total("deadline", 2, 3, 0),
+            total("clock_step", 1, 0, 0),
             total("corruption", 1, 0, 1),
             total("libvirt_down", 1, 7, 0),
             total("unexplained", 1, 3, 0),
         ]);
         let seen: Vec<&str> = first.items.iter().map(|entry| entry.gap.cause.as_str()).collect();
-        assert_eq!((seen, first.total), (vec!["unexplained", "libvirt_down", "deadline"], 5));
+        assert_eq!((seen, first.total), (vec!["unexplained", "libvirt_down", "deadline"], 6));
         let paging = Paging { page: 2, page_size: 3 };
-        assert_eq!(causes(database.store(), Filter { paging, ..Filter::default() }).await, ["deadline", "corruption"]);
+        assert_eq!(causes(database.store(), Filter { paging, ..Filter::default() }).await, ["deadline", "corruption", "clock_step"]);
     }
 
     async fn entries_name_whom_they_concern_and_which_positions(database: Database) {
@@ -100,9 +102,9 @@ on_both_flavors! {
         assert_eq!(causes(store, of_two).await, ["deadline"]);
         // Its own and those of its whole host.
         let of_vm = Filter { vm: Some(vm_uuid(0)), ..Filter::default() };
-        assert_eq!(causes(store, of_vm).await, ["unexplained", "libvirt_down", "deadline", "corruption"]);
+        assert_eq!(causes(store, of_vm).await, ["unexplained", "libvirt_down", "deadline", "corruption", "clock_step"]);
         let of_other = Filter { vm: Some(vm_uuid(1)), ..Filter::default() };
-        assert_eq!(causes(store, of_other).await, ["unexplained", "libvirt_down", "corruption"]);
+        assert_eq!(causes(store, of_other).await, ["unexplained", "libvirt_down", "corruption", "clock_step"]);
         let unknown = Filter { vm: Some(vm_uuid(77)), ..Filter::default() };
         assert_eq!(causes(store, unknown).await, Vec::<String>::new());
         let deadlines = Filter {

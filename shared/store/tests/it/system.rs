@@ -1,6 +1,6 @@
 //! What the health page counts.
 
-use crate::fixture::{batch, known, opening, tick};
+use crate::fixture::{batch, host_uuid, known, opening, tick};
 use jiff::Timestamp;
 use vmscope_model::Kind;
 use vmscope_store::collector::{self, Introduction};
@@ -39,6 +39,8 @@ fn agents(version: &str, [total, connected, behind, skewed]: [i64; 4]) -> Agents
         connected,
         behind,
         skewed,
+        revoked: 0,
+        expiring: 0,
     }
 }
 
@@ -73,6 +75,28 @@ on_both_flavors! {
             agents("vmscope-agent 1.2.3", [4, 0, 0, 0]),
             agents("vmscope-agent 2.0.0", [1, 0, 0, 1]),
         ]);
+    }
+
+    async fn agents_that_are_revoked_or_late_to_renew_are_counted(database: Database) {
+        let store = database.store();
+        for host in 1..=3 {
+            known(store, host, 0).await;
+        }
+        let client = database.client().await.unwrap();
+        // One is past five sixths of its life, one has renewed since, one is revoked with its certificate.
+        let certificates = "INSERT INTO certificate (sha256, host_uuid, key_sha256, root_sha256, issued_at, expires_at, revoked_at)
+            SELECT decode(md5(n::text), 'hex'), uuid, '', '', now() + i * interval '1 d', now() + e * interval '1 d', r
+            FROM (VALUES (1, 1, -26, 4, NULL), (2, 2, -29, 1, NULL), (3, 2, -9, 21, NULL), (4, 3, -29, 1, now())) v (n, host, i, e, r)
+            JOIN host ON host.id = v.host";
+        client.batch_execute(certificates).await.unwrap();
+        let revoked = "INSERT INTO host_revocation (host_uuid) SELECT uuid FROM host WHERE id = 3";
+        client.batch_execute(revoked).await.unwrap();
+        let counted = system::agents(store).await.unwrap();
+        assert_eq!((counted[0].expiring, counted[0].revoked), (1, 1));
+        let hosts = [host_uuid(3), host_uuid(2), host_uuid(1), host_uuid(77)];
+        let found = system::admissions(store, &hosts).await.unwrap();
+        let seen: Vec<_> = found.iter().map(|one| (one.expires_at.is_some(), one.expiring, one.revoked)).collect();
+        assert_eq!(seen, [(false, false, true), (true, false, false), (true, true, false), (false, false, false)]);
     }
 
     async fn the_database_says_what_it_is_and_how_it_grew(database: Database) {

@@ -243,8 +243,11 @@ export interface components {
         };
         /** @description An agent. */
         Agent: {
-            /** @description It is connected and its newest stored sample is older than 15 s, or there is none: it catches up. */
-            behind: boolean;
+            /**
+             * Format: date-time
+             * @description When its newest recorded certificate expires; null when none is recorded, as for one that was made by hand.
+             */
+            certificate_expires_at: string | null;
             /**
              * Format: double
              * @description How far the host's clock was ahead of the collector's when the session began, in seconds.
@@ -252,8 +255,6 @@ export interface components {
             clock_offset_s: number;
             /** @description The collector that holds its session, or held the last one. */
             collector: string;
-            /** @description True while its session lasts, at a collector that lives. */
-            connected: boolean;
             /**
              * Format: date-time
              * @description When its newest session began.
@@ -264,6 +265,8 @@ export interface components {
              * @description When that ended; null while it lasts, and when its collector died before it could say so.
              */
             disconnected_at: string | null;
+            /** @description The certificate should have been renewed: it is past five sixths of its life, or over it. */
+            expiring: boolean;
             /** @description The host that it reports. */
             host: components["schemas"]["HostReference"];
             /**
@@ -283,6 +286,8 @@ export interface components {
             remote: string;
             /** @description The clock is off by more than 5 s. */
             skewed: boolean;
+            /** @description How it is. */
+            state: components["schemas"]["AgentState"];
             /** @description Its version, as it says. */
             version: string;
         };
@@ -305,6 +310,16 @@ export interface components {
             disconnected: number;
             /**
              * Format: int64
+             * @description Those whose certificate should have been renewed: it is past five sixths of its life, or over it.
+             */
+            expiring: number;
+            /**
+             * Format: int64
+             * @description Those whose host is revoked: they are not let in.
+             */
+            revoked: number;
+            /**
+             * Format: int64
              * @description Those whose host's clock is off by more than 5 s.
              */
             skewed: number;
@@ -316,6 +331,11 @@ export interface components {
             /** @description Their versions, the most frequent first. */
             versions: components["schemas"]["VersionCount"][];
         };
+        /**
+         * @description How an agent is.
+         * @enum {string}
+         */
+        AgentState: "connected" | "behind" | "disconnected" | "revoked";
         /** @description How much is missing for one cause. */
         CauseTotal: {
             /**
@@ -597,8 +617,11 @@ export interface components {
             data: {
                 /** @description What is on this page. */
                 items: {
-                    /** @description It is connected and its newest stored sample is older than 15 s, or there is none: it catches up. */
-                    behind: boolean;
+                    /**
+                     * Format: date-time
+                     * @description When its newest recorded certificate expires; null when none is recorded, as for one that was made by hand.
+                     */
+                    certificate_expires_at: string | null;
                     /**
                      * Format: double
                      * @description How far the host's clock was ahead of the collector's when the session began, in seconds.
@@ -606,8 +629,6 @@ export interface components {
                     clock_offset_s: number;
                     /** @description The collector that holds its session, or held the last one. */
                     collector: string;
-                    /** @description True while its session lasts, at a collector that lives. */
-                    connected: boolean;
                     /**
                      * Format: date-time
                      * @description When its newest session began.
@@ -618,6 +639,8 @@ export interface components {
                      * @description When that ended; null while it lasts, and when its collector died before it could say so.
                      */
                     disconnected_at: string | null;
+                    /** @description The certificate should have been renewed: it is past five sixths of its life, or over it. */
+                    expiring: boolean;
                     /** @description The host that it reports. */
                     host: components["schemas"]["HostReference"];
                     /**
@@ -637,6 +660,8 @@ export interface components {
                     remote: string;
                     /** @description The clock is off by more than 5 s. */
                     skewed: boolean;
+                    /** @description How it is. */
+                    state: components["schemas"]["AgentState"];
                     /** @description Its version, as it says. */
                     version: string;
                 }[];
@@ -944,7 +969,8 @@ export interface components {
         Gap: {
             /**
              * @description Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`,
-             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`, `clock_step`, `host_suspended`.
+             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`, `clock_step` (nothing is missing: the clock was
+             *     set, forward or back), `host_suspended`.
              * @example deadline
              */
             cause: string;
@@ -968,7 +994,7 @@ export interface components {
             positions: components["schemas"]["Positions"] | null;
             /**
              * Format: int64
-             * @description Missing ticks; null when that can't be known.
+             * @description Missing ticks, 0 for a step of the clock; null when that can't be known.
              */
             ticks: number | null;
             /**

@@ -31,7 +31,7 @@ function failed(name: string): Activity {
 function system(more: Partial<System> = {}): System {
   return {
     as_of: '2026-11-25T12:00:00Z',
-    agents: { total: 2, connected: 2, disconnected: 0, behind: 0, skewed: 0, versions: [] },
+    agents: { total: 2, connected: 2, revoked: 0, disconnected: 0, behind: 0, skewed: 0, expiring: 0, versions: [] },
     collectors: [collector('north')],
     activities: [],
     database: {
@@ -58,12 +58,13 @@ describe('problemsOf', () => {
   })
 
   it('tells the worst first', () => {
-    const agents = { total: 9, connected: 6, disconnected: 3, behind: 2, skewed: 1, versions: [] }
+    const agents = { total: 9, connected: 5, revoked: 1, disconnected: 3, behind: 2, skewed: 1, expiring: 1, versions: [] }
     const all = system({ agents, collectors: [collector('north'), dead], activities: [failed('north')] })
     expect(kinds(all)).toEqual([
       'collector_silent',
       'activity_failed',
       'agents_disconnected',
+      'agents_expiring',
       'agents_skewed',
       'agents_behind',
     ])

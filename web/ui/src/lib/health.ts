@@ -8,6 +8,7 @@ export type Problem =
   | { kind: 'collector_silent'; tone: 'bad'; name: string; age_s: number }
   | { kind: 'activity_failed'; tone: 'bad'; name: string; work: string; message: string }
   | { kind: 'agents_disconnected'; tone: 'bad'; count: number }
+  | { kind: 'agents_expiring'; tone: 'warn'; count: number }
   | { kind: 'agents_skewed'; tone: 'warn'; count: number }
   | { kind: 'agents_behind'; tone: 'warn'; count: number }
 
@@ -17,25 +18,25 @@ export function collectorState(collector: Collector): 'running' | 'stopped' | 's
   return collector.stopped_at === null ? 'silent' : 'stopped'
 }
 
-/** How an agent is. */
-export function agentState(agent: Agent): 'connected' | 'behind' | 'disconnected' {
-  if (!agent.connected) return 'disconnected'
-  return agent.behind ? 'behind' : 'connected'
+/** An agent's version without what every agent's begins with. */
+export function agentVersion(version: string): string {
+  return version.replace(/^vmscope-agent /, '')
 }
 
 /** How alarming each of these is. */
-export const TONES: Record<ReturnType<typeof collectorState> | ReturnType<typeof agentState>, Tone> = {
+export const TONES: Record<ReturnType<typeof collectorState> | Agent['state'], Tone> = {
   running: 'good',
   stopped: 'idle',
   silent: 'bad',
   connected: 'good',
   behind: 'warn',
   disconnected: 'bad',
+  revoked: 'idle',
 }
 
 /**
- * The problems of an installation. A collector that stopped in order is none, and neither is the old work of one that
- * does not run: only that none runs at all.
+ * The problems of an installation. A collector that stopped in order is none, and neither are the old work of one that
+ * does not run (only that none runs at all) and an agent that somebody has revoked.
  */
 export function problemsOf(system: System): Problem[] {
   const { agents, collectors } = system
@@ -52,6 +53,7 @@ export function problemsOf(system: System): Problem[] {
     found.push({ kind: 'activity_failed', tone: 'bad', name: one.collector, work: one.name, message: one.message })
   }
   if (agents.disconnected > 0) found.push({ kind: 'agents_disconnected', tone: 'bad', count: agents.disconnected })
+  if (agents.expiring > 0) found.push({ kind: 'agents_expiring', tone: 'warn', count: agents.expiring })
   if (agents.skewed > 0) found.push({ kind: 'agents_skewed', tone: 'warn', count: agents.skewed })
   if (agents.behind > 0) found.push({ kind: 'agents_behind', tone: 'warn', count: agents.behind })
   return found

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import en from '@/locales/en'
-import { CAUSES, since } from './ledger'
+import { CAUSES, numbersText, since } from './ledger'
 
 describe('CAUSES', () => {
   it('are those of the API and have words', () => {
@@ -13,6 +13,14 @@ describe('CAUSES', () => {
     const told = components.schemas.Gap.properties.cause.description.match(/(?<=`)[a-z_]+(?=`)/g)
     expect([...CAUSES].sort()).toEqual([...(told ?? [])].sort())
     expect(Object.keys(en.cause).filter((cause) => cause !== 'unknown').sort()).toEqual([...CAUSES].sort())
+  })
+})
+
+describe('numbersText', () => {
+  it('says the run once', () => {
+    expect(numbersText({ first: '7.2', last: '7.4' })).toBe('7.2–4')
+    expect(numbersText({ first: '7.2', last: '7.2' })).toBe('7.2')
+    expect(numbersText({ first: '7.2', last: '8.0' })).toBe('7.2 – 8.0')
   })
 })
 

@@ -28,3 +28,11 @@ export function since(range: string, now_ms: number): string | undefined {
   const length_ms = LEDGER_RANGES[range]
   return length_ms === undefined ? undefined : new Date(now_ms - length_ms).toISOString()
 }
+
+/** A range of positions, the run of the agent said once when both ends are in it: `7.2–4`. */
+export function numbersText({ first, last }: { first: string; last: string }): string {
+  if (first === last) return first
+  const [first_run] = first.split('.')
+  const [last_run, last_number] = last.split('.')
+  return first_run === last_run ? `${first}–${last_number}` : `${first} – ${last}`
+}
