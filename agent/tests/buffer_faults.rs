@@ -295,11 +295,11 @@ async fn keeps_to_memory_while_the_disk_is_full_and_recovers() {
     let lost = buffer.status().borrow().lost.buffer_full;
     assert!(lost > 0, "memory is bounded");
     disk.free();
-    append(&buffer, 61..=61).await;
+    append(&buffer, 61..=62).await;
     assert_eq!(buffer.status().borrow().in_memory, 0, "on disk again");
     let records = everything(&buffer).await;
     assert!(records.is_sorted_by(|(a, _), (b, _)| a < b));
-    assert_eq!(records.len() as u64 + lost, 61);
+    assert_eq!(records.len() as u64 + lost, 62);
     assert_eq!(told(&records, Cause::BufferFull), lost);
     buffer.close().await;
 

@@ -8,12 +8,17 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Damaged stores kept for a person to look at.
 const QUARANTINES: usize = 2;
 /// Free bytes below which nothing is written: sled takes a failed write badly, so it shall not come to that.
 const RESERVE_BYTES: u64 = 4 << 20;
+
+/// A process that is just ending, or a child that has not become its program yet, may hold the lock a moment longer.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// Pause between two tries at the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 const STORE: &str = "store-";
 const TRASH: &str = "trash-";
@@ -37,12 +42,20 @@ impl Folder {
             mark: None,
             generation: 1,
         };
-        match folder.prepare() {
-            Err(Failure::Unavailable(error)) if error.kind() == ErrorKind::WouldBlock => Err(Error::InUse {
-                path: path.to_owned(),
-            }),
-            // Not writable: the buffer keeps to memory and prepares again later.
-            Ok(()) | Err(_) => Ok(folder),
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match folder.prepare() {
+                Err(Failure::Unavailable(error)) if error.kind() == ErrorKind::WouldBlock => {
+                    if Instant::now() >= deadline {
+                        return Err(Error::InUse {
+                            path: path.to_owned(),
+                        });
+                    }
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                // Not writable: the buffer keeps to memory and prepares again later.
+                Ok(()) | Err(_) => return Ok(folder),
+            }
         }
     }
 

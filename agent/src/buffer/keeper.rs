@@ -128,9 +128,9 @@ impl Keeper {
 
     fn append(&mut self, mut record: Record) -> Result<Position, Error> {
         self.evict_old(record.tick.time_us);
-        self.losses.tell(&mut record);
         self.sequence += 1;
         let position = self.newest();
+        self.losses.tell(position, &mut record);
         let body = match record::encode(&record) {
             Ok(body) => body,
             Err(error) => {
@@ -262,6 +262,7 @@ impl Keeper {
     fn acknowledge(&mut self, upto: Position) {
         let known = self.acknowledged.entry(upto.epoch).or_default();
         *known = upto.sequence.max(*known);
+        self.losses.acknowledged(upto);
         while self
             .ring
             .front()

@@ -1,8 +1,12 @@
-//! What the buffer had to give up since the last append, ready to be told in the next record.
+//! What the buffer had to give up, until a collector has heard of it.
 //!
 //! Losses of one cause that follow each other merge into one gap, so that this stays small however long the collector is
-//! away. A record that is lost takes along what only it knew: gaps that it carried about earlier losses are kept, and facts
-//! that it brought are told again with the newest that is known of the same thing.
+//! away. The whole account is kept until a record that told it is acknowledged; telling twice does no harm. While records
+//! are dropped one after the other, not each of the new ones tells: what they tell would be dropped with them, in pieces
+//! that no longer merge, and the records would grow without end (seen: 2.6 kB to 14 kB in 11,000 records).
+//!
+//! A record that is lost takes along what only it knew: gaps that it carried about earlier losses are kept, and facts that
+//! it brought are told again with the newest that is known of the same thing.
 
 use super::Lost;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +16,9 @@ use vmscope_model::{Cause, Fact, Gap, Group, Position, Record, Span, VmId};
 const MAX_FACTS: usize = 16_384;
 /// Gaps that wait to be told. Beyond, the collector finds the missing numbers by itself, without a cause.
 const MAX_GAPS: usize = 1_024;
+
+/// While records are dropped all the time, one in this many tells of it.
+const TELL_EVERY: u32 = 256;
 
 /// What a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +31,12 @@ enum Subject {
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     gaps: Vec<Gap>,
+    /// The record that told all of `gaps`.
+    told: Option<Position>,
+    /// Records that could have told more, since the last one that did.
+    silent: u32,
+    /// Something was dropped since the last record.
+    dropping: bool,
     facts: BTreeMap<Subject, Fact>,
     /// Whose facts went with a lost record.
     untold: BTreeSet<Subject>,
@@ -40,6 +53,8 @@ impl Losses {
     pub(super) fn add(&mut self, cause: Cause, from_us: i64, to_us: i64, lost: Option<Span>) {
         let ticks = lost.map_or(0, Span::ticks);
         self.counted.count(cause, ticks.max(1));
+        // Damage is rare, and told at once.
+        self.dropping |= cause != Cause::Corruption;
         self.merge(Gap {
             vm: None,
             group: Group::All,
@@ -78,9 +93,29 @@ impl Losses {
         }
     }
 
-    /// Writes what is to be told into a record that is about to be stored, and remembers its facts.
-    pub(super) fn tell(&mut self, record: &mut Record) {
-        record.tick.gaps.append(&mut self.gaps);
+    /// A collector has everything up to here.
+    pub(super) fn acknowledged(&mut self, upto: Position) {
+        if self
+            .told
+            .is_some_and(|told| told.epoch == upto.epoch && told <= upto)
+        {
+            self.gaps.clear();
+            (self.told, self.silent) = (None, 0);
+        }
+    }
+
+    /// Writes what is to be told into the record that is about to be stored at `position`, and remembers its facts.
+    pub(super) fn tell(&mut self, position: Position, record: &mut Record) {
+        let dropping = std::mem::take(&mut self.dropping);
+        if self.told.is_none() && !self.gaps.is_empty() {
+            if !dropping || self.silent % TELL_EVERY == 0 {
+                record.tick.gaps.extend(self.gaps.iter().cloned());
+                // Without numbers a gap would be entered each time that it is told.
+                self.gaps.retain(|gap| gap.lost.is_some());
+                self.told = Some(position);
+            }
+            self.silent += 1;
+        }
         for fact in &record.tick.facts {
             let Some(subject) = subject(fact) else { continue };
             if self.facts.len() < MAX_FACTS || self.facts.contains_key(&subject) {
@@ -99,6 +134,7 @@ impl Losses {
     /// Adds a gap to the one that it continues, and then that one to the next: what is evicted may itself tell of what was
     /// evicted before, so that pieces come in any order.
     fn merge(&mut self, mut gap: Gap) {
+        self.told = None;
         while let Some(place) = self.gaps.iter().position(|known| continues(known, &gap)) {
             let known = self.gaps.swap_remove(place);
             gap.lost = known.lost.zip(gap.lost).map(|(one, other)| Span {
@@ -151,7 +187,7 @@ mod tests {
 
     fn told(losses: &mut Losses) -> Vec<Gap> {
         let mut next = Record::default();
-        losses.tell(&mut next);
+        losses.tell(at(9), &mut next);
         next.tick.gaps
     }
 
@@ -175,13 +211,45 @@ mod tests {
         let mut losses = Losses::default();
         losses.add_record(Cause::EvictedBySize, at(1), record(10, "a"));
         let mut carrier = record(20, "a");
-        losses.tell(&mut carrier);
+        losses.tell(at(2), &mut carrier);
         losses.add_record(Cause::EvictedBySize, at(2), carrier);
+        losses.tell(at(3), &mut Record::default());
         let gaps = told(&mut losses);
         let [gap] = gaps.as_slice() else {
             panic!("one gap for both")
         };
         assert_eq!((gap.from_us, gap.to_us, gap.ticks), (10, 20, 2));
+    }
+
+    #[test]
+    fn records_do_not_grow_while_each_one_takes_the_place_of_another() {
+        let mut losses = Losses::default();
+        let mut stored: std::collections::VecDeque<(u64, Record)> = std::collections::VecDeque::new();
+        let mut most = 0;
+        for sequence in 1..5_000 {
+            let mut next = Record::default();
+            losses.tell(at(sequence), &mut next);
+            most = most.max(next.tick.gaps.len());
+            stored.push_back((sequence, next));
+            if stored.len() > 25 {
+                let (sequence, oldest) = stored.pop_front().expect("26 records");
+                losses.add_record(Cause::EvictedBySize, at(sequence), oldest);
+            }
+        }
+        assert_eq!(most, 1, "all that is lost is one run of records");
+    }
+
+    #[test]
+    fn the_account_is_closed_when_a_collector_has_it() {
+        let mut losses = Losses::default();
+        losses.add_one(Cause::Corruption, at(1), 10);
+        losses.tell(at(5), &mut Record::default());
+        losses.acknowledged(at(4));
+        losses.add_one(Cause::Corruption, at(2), 20);
+        assert_eq!(told(&mut losses)[0].ticks, 2, "told again with what is new");
+        losses.acknowledged(at(9));
+        losses.add_one(Cause::Corruption, at(7), 70);
+        assert_eq!(told(&mut losses)[0].ticks, 1);
     }
 
     #[test]
@@ -210,13 +278,13 @@ mod tests {
     #[test]
     fn tells_lost_facts_again_as_they_are_now() {
         let mut losses = Losses::default();
-        losses.tell(&mut record(20, "new"));
+        losses.tell(at(2), &mut record(20, "new"));
         losses.add_record(Cause::EvictedByAge, at(1), record(10, "old"));
         let mut next = Record::default();
-        losses.tell(&mut next);
+        losses.tell(at(3), &mut next);
         assert_eq!(next.tick.facts, record(20, "new").tick.facts);
         let mut after = Record::default();
-        losses.tell(&mut after);
+        losses.tell(at(4), &mut after);
         assert_eq!(after, Record::default(), "told once");
     }
 }
