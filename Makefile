@@ -15,7 +15,7 @@ demo: ## The same with three real QEMU guests to look at
 test: ## Install what is missing, run every check and test against real services
 	@packaging/dev/test
 
-faults: ## Kill, partition and restart things at random (ROUNDS=50 SEED=1); count every sample
+faults: ## Break hosts, networks, disks, clocks and daemons at random (ROUNDS=50 SEED=1); count every sample
 	@packaging/dev/faults $(or $(ROUNDS),50) $(or $(SEED),1)
 
 hostile: ## Misbehave towards a collector for a while (SECONDS=300 SEED=1)

@@ -249,6 +249,6 @@ async fn writes_the_account_that_fault_tests_trust() {
     let text = fs::read_to_string(account_path).unwrap();
     assert_eq!(
         text,
-        format!("begin {epoch} 1 {time_us}\ntook {epoch} 1 {time_us} host=1\n")
+        format!("begin {epoch} 1 {time_us} host=1\ntook {epoch} 1\n")
     );
 }

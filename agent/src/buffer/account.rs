@@ -1,8 +1,8 @@
 //! The fault tests' oracle: what the buffer says it took, in a file beside it.
 //!
-//! One line `begin EPOCH SEQUENCE TIME_US` goes out before an append and one line
-//! `took EPOCH SEQUENCE TIME_US host=1 vm=20 ...` (rows by kind) after the record is durable. A record that was begun and
-//! never taken may or may not exist; one that was taken must exist exactly once. Lines are written by one unbuffered
+//! One line `begin EPOCH SEQUENCE TIME_US host=1 vm=20 ...` (rows by kind) goes out before an append and one line
+//! `took EPOCH SEQUENCE` after the record is durable. One that was begun and never taken may or may not have been kept; one that
+//! was taken was. Lines are written by one unbuffered
 //! `write` each to a file opened for appending, so that they survive `kill -9` of the agent (not of the system).
 
 use std::fmt::Write as _;
@@ -22,16 +22,9 @@ impl Account {
         })
     }
 
-    pub(super) fn begin(&self, position: Position, time_us: i64) {
-        self.write(&format!(
-            "begin {} {} {time_us}\n",
-            position.epoch, position.sequence
-        ));
-    }
-
-    pub(super) fn took(&self, position: Position, record: &Record) {
+    pub(super) fn begin(&self, position: Position, record: &Record) {
         let mut line = format!(
-            "took {} {} {}",
+            "begin {} {} {}",
             position.epoch, position.sequence, record.tick.time_us
         );
         for table in &record.tick.tables {
@@ -40,6 +33,10 @@ impl Account {
         }
         line.push('\n');
         self.write(&line);
+    }
+
+    pub(super) fn took(&self, position: Position) {
+        self.write(&format!("took {} {}\n", position.epoch, position.sequence));
     }
 
     fn write(&self, line: &str) {

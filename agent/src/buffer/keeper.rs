@@ -144,14 +144,14 @@ impl Keeper {
             body,
         };
         if let Some(account) = &self.account {
-            account.begin(item.position, item.time_us);
+            account.begin(item.position, &record);
         }
         self.evict_large(item.bytes());
         // Memory is the way in; from there everything goes on to disk at once, in order, if the disk takes it.
         self.ring.push(item);
         self.settle();
         if let Some(account) = self.account.as_ref().filter(|_| self.ring.len() == 0) {
-            account.took(self.newest(), &record);
+            account.took(self.newest());
         }
         for item in self.ring.trim() {
             self.lose(Cause::BufferFull, &item);

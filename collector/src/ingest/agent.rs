@@ -72,6 +72,7 @@ pub(super) async fn serve(
     // Before it takes its seat: a stolen certificate must not displace the session of the host itself.
     let host = caller.host;
     let pass = centre.gate.admit(host, caller.certificate).await?;
+    centre.pace.begin(Some(host))?;
     let seat = centre.registry.enter(host);
     let conversation = async {
         centre.clocks.note(host, greeting.clock_offset_us);

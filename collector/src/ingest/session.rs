@@ -189,13 +189,6 @@ async fn converse(
         receiver,
         control,
     } = session;
-    let host = match peer {
-        Role::Agent(host) => Some(*host),
-        _ => None,
-    };
-    if !centre.pace.may_begin(host) {
-        return Err(Refusal::TooManySessions.into());
-    }
     let served = async {
         match peer {
             Role::Agent(host) => {
@@ -211,6 +204,7 @@ async fn converse(
             Role::Web(name) => {
                 let _open = centre.metrics.session("web");
                 let greeting = hello(receiver, control).await?;
+                centre.pace.begin(None)?;
                 tracing::info!(web.name = %name, web.version = greeting.software, "web server connected");
                 feed::serve(centre, sender, receiver).await
             }

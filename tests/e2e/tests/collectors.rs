@@ -145,7 +145,10 @@ impl Pair {
             assert_eq!(held_by(&self.client, host).await.unwrap(), "second");
         }
         let verdict = self.verdict().await;
-        assert_eq!((verdict.faults, verdict.uncertain), (Vec::<String>::new(), 0));
+        assert_eq!(
+            (verdict.faults, verdict.uncertain),
+            (Vec::<String>::new(), vec![])
+        );
         assert!(verdict.ticks > 100, "{}", verdict.ticks);
         let Self {
             database,

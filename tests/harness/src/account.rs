@@ -1,8 +1,9 @@
 //! The oracle of the fault tests: the agent's own account of every tick that its buffer took, held against the database.
 //!
-//! The agent writes `begin EPOCH SEQUENCE TIME_US` before it hands a tick to the buffer and `took EPOCH SEQUENCE TIME_US kind=rows ...`
-//! after the buffer has made it durable. A tick's time is unique for one host, so rows are matched by time; entries of the
-//! loss ledger are matched by number. Every tick that was begun must be stored once or stand in exactly one entry.
+//! The agent writes `begin EPOCH SEQUENCE TIME_US kind=rows ...` before it hands a tick to the buffer and `took EPOCH SEQUENCE`
+//! after the buffer has made it durable. Rows are matched by time (clocks that were set may give one to two ticks: their rows
+//! are added up), entries of the loss ledger by number. Every tick that was begun must be stored whole and once, or stand in
+//! exactly one entry.
 
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -10,17 +11,24 @@ use std::path::Path;
 use tokio_postgres::Client;
 use vmscope_model::{HostId, Kind};
 
-/// One tick's time (microseconds) and kind, and how many rows it has.
-type Rows = BTreeMap<(i64, &'static str), u64>;
+/// Epoch and sequence.
+pub type At = (u64, u64);
+/// How many rows of each kind.
+type Rows = BTreeMap<&'static str, u64>;
+
+/// A tick that the agent began to keep.
+#[derive(Debug)]
+struct Tick {
+    time_us: i64,
+    rows: Rows,
+    /// Whether the buffer said that it is durable.
+    took: bool,
+}
 
 /// What the agent says it took.
 #[derive(Debug, Default)]
 pub struct Account {
-    took: Rows,
-    /// Where each confirmed tick stands, by its time.
-    positions: BTreeMap<i64, (u64, u64)>,
-    /// Ticks that were begun and never confirmed, by their time: the agent was killed in between, so they may or may not exist.
-    uncertain: BTreeMap<i64, (u64, u64)>,
+    ticks: BTreeMap<At, Tick>,
     /// The last position of each epoch that the buffer confirmed.
     pub last: BTreeMap<u64, u64>,
 }
@@ -33,9 +41,9 @@ pub struct Verdict {
     /// Rows that these ticks have.
     pub rows: u64,
     /// Ticks begun and never confirmed.
-    pub uncertain: u64,
+    pub uncertain: Vec<At>,
     /// Confirmed ticks that are not stored and stand in the ledger.
-    pub entered: u64,
+    pub entered: Vec<At>,
     /// What does not fit, in words; empty when every sample is there exactly once.
     pub faults: Vec<String>,
 }
@@ -45,8 +53,8 @@ impl Verdict {
     pub fn add(&mut self, other: Self) {
         self.ticks += other.ticks;
         self.rows += other.rows;
-        self.uncertain += other.uncertain;
-        self.entered += other.entered;
+        self.uncertain.extend(other.uncertain);
+        self.entered.extend(other.entered);
         self.faults.extend(other.faults);
     }
 }
@@ -59,60 +67,54 @@ impl Account {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
         let mut account = Self::default();
-        let mut begun: BTreeMap<(u64, u64), i64> = BTreeMap::new();
         for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let [verb, epoch, sequence, time, rest @ ..] = words.as_slice() else {
-                bail!("odd line {line:?}")
-            };
-            let position = (epoch.parse()?, sequence.parse()?);
-            let time_us: i64 = time.parse()?;
-            match *verb {
-                "begin" => {
-                    begun.insert(position, time_us);
+            match words.as_slice() {
+                ["begin", epoch, sequence, time_us, rows @ ..] => {
+                    let tick = Tick {
+                        time_us: time_us.parse()?,
+                        rows: counts(rows)?,
+                        took: false,
+                    };
+                    let at = (epoch.parse()?, sequence.parse()?);
+                    if account.ticks.insert(at, tick).is_some() {
+                        bail!("{at:?} was begun twice");
+                    }
                 }
-                "took" => {
-                    begun.remove(&position);
-                    account.confirm(position, time_us, rest)?;
-                }
+                ["took", epoch, sequence] => account.confirm((epoch.parse()?, sequence.parse()?))?,
                 _ => bail!("odd line {line:?}"),
             }
         }
-        account.uncertain = begun
-            .into_iter()
-            .map(|(position, time_us)| (time_us, position))
-            .collect();
         Ok(account)
     }
 
-    fn confirm(&mut self, (epoch, sequence): (u64, u64), time_us: i64, rows: &[&str]) -> anyhow::Result<()> {
-        self.last.insert(epoch, sequence);
-        self.positions.insert(time_us, (epoch, sequence));
-        for word in rows {
-            let (name, count) = word.split_once('=').context("a count without =")?;
-            let kind = Kind::ALL
-                .into_iter()
-                .find(|kind| kind.name() == name)
-                .context("an unknown kind")?;
-            let count: u64 = count.parse()?;
-            if count > 0 {
-                self.took.insert((time_us, kind.name()), count);
-            }
-        }
+    fn confirm(&mut self, at: At) -> anyhow::Result<()> {
+        let tick = self
+            .ticks
+            .get_mut(&at)
+            .with_context(|| format!("{at:?} was taken and not begun"))?;
+        tick.took = true;
+        self.last.insert(at.0, at.1);
         Ok(())
+    }
+
+    /// The newest position, confirmed or not.
+    pub fn newest(&self) -> Option<At> {
+        self.ticks.keys().next_back().copied()
+    }
+
+    /// Whether a run ended (or stands) with this position.
+    pub fn is_last_of_run(&self, at: At) -> bool {
+        self.ticks
+            .range((at.0, at.1 + 1)..=(at.0, u64::MAX))
+            .next()
+            .is_none()
     }
 
     /// The account without what `epoch` took after `sequence`.
     #[must_use]
     pub fn up_to(mut self, epoch: u64, sequence: u64) -> Self {
-        let positions = &self.positions;
-        let beyond = |time: &i64| {
-            positions
-                .get(time)
-                .is_some_and(|at| at.0 == epoch && at.1 > sequence)
-        };
-        self.took.retain(|(time, _), _| !beyond(time));
-        self.uncertain.retain(|_, at| at.0 != epoch || at.1 <= sequence);
+        self.ticks.retain(|at, _| at.0 != epoch || at.1 <= sequence);
         self
     }
 
@@ -121,68 +123,109 @@ impl Account {
     /// # Errors
     /// When the database can't be read.
     pub async fn compare(&self, database: &Client, host: HostId) -> anyhow::Result<Verdict> {
-        let mut stored = read_rows(database, host).await?;
+        let stored = read_rows(database, host).await?;
         let ledger = read_ledger(database, host).await?;
-        let mut verdict = Verdict {
-            uncertain: self.uncertain.len() as u64,
-            ..Verdict::default()
-        };
-        for (time, rows) in by_time(&self.took) {
-            verdict.ticks += 1;
-            verdict.rows += rows.values().sum::<u64>();
-            let entries = self.positions.get(&time).map_or(0, |at| entries(&ledger, *at));
-            let found: BTreeMap<&str, u64> = rows
-                .keys()
-                .map(|kind| (*kind, stored.remove(&(time, *kind)).unwrap_or(0)))
-                .collect();
-            let is_lost = found.values().all(|count| *count == 0);
-            verdict.entered += u64::from(is_lost && entries == 1);
-            if !(found == rows && entries == 0 || is_lost && entries == 1) {
+        let marks = read_marks(database, host).await?;
+        Ok(self.judge(stored, &ledger, &marks))
+    }
+
+    fn judge(
+        &self,
+        mut stored: BTreeMap<i64, Rows>,
+        ledger: &[(At, At)],
+        marks: &BTreeMap<u64, u64>,
+    ) -> Verdict {
+        let mut verdict = Verdict::default();
+        let mut expected: BTreeMap<i64, Rows> = BTreeMap::new();
+        // For reports: who shares a time.
+        let mut shared: BTreeMap<i64, Vec<(At, usize)>> = BTreeMap::new();
+        for (&at, tick) in &self.ticks {
+            let entries = ledger
+                .iter()
+                .filter(|(first, last)| (*first..=*last).contains(&at))
+                .count();
+            shared.entry(tick.time_us).or_default().push((at, entries));
+            if tick.took {
+                verdict.ticks += 1;
+                verdict.rows += tick.rows.values().sum::<u64>();
+            } else {
+                verdict.uncertain.push(at);
+            }
+            match entries {
+                // Rows tell, and where there are none the mark does.
+                0 if marks.get(&at.0).is_some_and(|mark| *mark >= at.1) => {
+                    let sum = expected.entry(tick.time_us).or_default();
+                    for (kind, count) in &tick.rows {
+                        *sum.entry(kind).or_default() += count;
+                    }
+                }
+                0 => verdict.faults.push(format!(
+                    "tick {at:?} at {}: neither stored nor in the ledger",
+                    tick.time_us
+                )),
+                1 if tick.took => verdict.entered.push(at),
+                1 => {}
+                _ => verdict.faults.push(format!(
+                    "tick {at:?} at {}: {entries} entries in the ledger",
+                    tick.time_us
+                )),
+            }
+        }
+        for (time_us, rows) in expected {
+            let found = stored.remove(&time_us).unwrap_or_default();
+            if found != rows {
+                let ticks = shared.get(&time_us);
                 verdict.faults.push(format!(
-                    "tick at {time}: rows {rows:?} taken, {found:?} stored, {entries} entries in the ledger"
+                    "at {time_us}: rows {rows:?} wanted, {found:?} stored; ticks and their entries {ticks:?}"
                 ));
             }
         }
-        for (time, at) in &self.uncertain {
-            let found = by_time(&stored).remove(time).unwrap_or_default();
-            stored.retain(|(other, _), _| other != time);
-            let entries = entries(&ledger, *at);
-            let twice = found.get(Kind::Host.name()).is_some_and(|count| *count > 1);
-            if twice || usize::from(!found.is_empty()) + entries != 1 {
-                verdict.faults.push(format!(
-                    "tick at {time}, never confirmed: {found:?} stored, {entries} entries in the ledger"
-                ));
-            }
+        for (time_us, found) in stored {
+            let ticks = shared.get(&time_us);
+            verdict.faults.push(format!(
+                "at {time_us}: {found:?} stored, nothing wanted; ticks and their entries {ticks:?}"
+            ));
         }
-        for ((time, kind), count) in stored {
-            verdict
-                .faults
-                .push(format!("{kind} at {time}: {count} rows stored, none taken"));
-        }
-        Ok(verdict)
+        verdict
     }
 }
 
-fn by_time(rows: &Rows) -> BTreeMap<i64, BTreeMap<&'static str, u64>> {
-    let mut ticks: BTreeMap<i64, BTreeMap<&'static str, u64>> = BTreeMap::new();
-    for ((time, kind), count) in rows {
-        ticks.entry(*time).or_default().insert(*kind, *count);
+/// Each word is `kind=rows`.
+fn counts(words: &[&str]) -> anyhow::Result<Rows> {
+    let mut rows = Rows::new();
+    for word in words {
+        let (name, count) = word.split_once('=').context("a count without =")?;
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .context("an unknown kind")?;
+        let count = count.parse()?;
+        if count > 0 {
+            rows.insert(kind.name(), count);
+        }
     }
-    ticks
+    Ok(rows)
 }
 
-/// A range of positions, both ends inclusive.
-type Range = ((u64, u64), (u64, u64));
-
-/// How many ranges hold this position.
-fn entries(ledger: &[Range], at: (u64, u64)) -> usize {
-    ledger
-        .iter()
-        .filter(|(first, last)| (*first..=*last).contains(&at))
-        .count()
+/// The committed sequence of each epoch of a host.
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn read_marks(database: &Client, host: HostId) -> anyhow::Result<BTreeMap<u64, u64>> {
+    let text =
+        "SELECT epoch, sequence FROM ingest_progress p JOIN host h ON h.id = p.host_id WHERE h.uuid = $1";
+    let rows = database.query(text, &[&host.0]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                u64::try_from(row.get::<_, i64>(0))?,
+                u64::try_from(row.get::<_, i64>(1))?,
+            ))
+        })
+        .collect()
 }
 
-async fn read_ledger(database: &Client, host: HostId) -> anyhow::Result<Vec<Range>> {
+async fn read_ledger(database: &Client, host: HostId) -> anyhow::Result<Vec<(At, At)>> {
     let text = "SELECT first_epoch, first_sequence, last_epoch, last_sequence FROM gap g JOIN host h ON h.id = g.host_id
         WHERE h.uuid = $1 AND first_epoch IS NOT NULL";
     let rows = database.query(text, &[&host.0]).await?;
@@ -194,8 +237,8 @@ async fn read_ledger(database: &Client, host: HostId) -> anyhow::Result<Vec<Rang
         .collect()
 }
 
-async fn read_rows(database: &Client, host: HostId) -> anyhow::Result<Rows> {
-    let mut rows = Rows::new();
+async fn read_rows(database: &Client, host: HostId) -> anyhow::Result<BTreeMap<i64, Rows>> {
+    let mut rows: BTreeMap<i64, Rows> = BTreeMap::new();
     for kind in Kind::ALL {
         let owner = match kind {
             Kind::Host => "SELECT id AS entity_id, id AS host_id FROM host",
@@ -209,7 +252,8 @@ async fn read_rows(database: &Client, host: HostId) -> anyhow::Result<Rows> {
             kind.name()
         );
         for row in database.query(&text, &[&host.0]).await? {
-            rows.insert((row.get(0), kind.name()), u64::try_from(row.get::<_, i64>(1))?);
+            let tick = rows.entry(row.get(0)).or_default();
+            tick.insert(kind.name(), u64::try_from(row.get::<_, i64>(1))?);
         }
     }
     Ok(rows)
@@ -226,24 +270,76 @@ mod tests {
         Account::read(&path)
     }
 
+    const TEXT: &str = "begin 7 1 100 host=1 vm=2 nic=0\ntook 7 1\nbegin 7 2 200\ntook 7 2\nbegin 7 3 300 host=1\nbegin 7 4 400 host=1\ntook 7 4";
+
+    fn stored(times: &[i64]) -> BTreeMap<i64, Rows> {
+        let rows = |time: &i64| match time {
+            100 => Rows::from([("host", 1), ("vm", 2)]),
+            _ => Rows::from([("host", 1)]),
+        };
+        times.iter().map(|time| (*time, rows(time))).collect()
+    }
+
+    fn faults(stored: BTreeMap<i64, Rows>, ledger: &[(At, At)], mark: u64) -> usize {
+        let verdict = account(TEXT)
+            .unwrap()
+            .judge(stored, ledger, &BTreeMap::from([(7, mark)]));
+        verdict.faults.len()
+    }
+
     #[test]
     fn a_tick_is_certain_only_when_it_was_confirmed() {
-        let account = account(
-            "begin 7 1 100\ntook 7 1 100 host=1 vm=0\nbegin 7 2 200\nbegin 7 3 300\ntook 7 3 300 host=1",
-        )
-        .unwrap();
-        assert_eq!(account.took.into_iter().collect::<Vec<_>>(), [((100, "host"), 1)]);
+        let account = account(TEXT).unwrap();
+        assert_eq!((account.last.get(&7), account.newest()), (Some(&2), Some((7, 4))));
+        let verdict = account.judge(stored(&[100, 300, 400]), &[], &BTreeMap::from([(7, 4)]));
+        assert_eq!(verdict.faults, Vec::<String>::new());
         assert_eq!(
-            account.uncertain.into_keys().collect::<Vec<_>>(),
-            [200, 300],
+            (verdict.uncertain, verdict.rows),
+            (vec![(7, 3), (7, 4)], 3),
             "the torn last line confirms nothing"
         );
-        assert_eq!(account.last.get(&7), Some(&1));
+        assert!(account.is_last_of_run((7, 4)) && !account.is_last_of_run((7, 3)));
+    }
+
+    #[test]
+    fn every_tick_is_stored_whole_or_in_one_entry() {
+        assert_eq!(faults(stored(&[100, 400]), &[((7, 3), (7, 3))], 4), 0);
+        assert_eq!(faults(stored(&[100]), &[((7, 3), (8, 0))], 2), 0);
+        assert_eq!(faults(stored(&[100]), &[], 2), 2, "two are nowhere");
+        assert_eq!(faults(stored(&[100, 400]), &[], 4), 1, "no rows, no entry");
+        let twice = [((7, 3), (7, 3)), ((7, 2), (7, 3))];
+        assert_eq!(faults(stored(&[100, 400]), &twice, 4), 1, "two entries");
+        let both = [((7, 3), (7, 3))];
+        assert_eq!(
+            faults(stored(&[100, 300, 400]), &both, 4),
+            1,
+            "stored and entered"
+        );
+        let mut doubled = stored(&[100, 300, 400]);
+        doubled.get_mut(&100).unwrap().insert("vm", 4);
+        assert_eq!(faults(doubled, &[], 4), 1, "stored twice");
+        assert_eq!(
+            faults(stored(&[100, 300, 400, 500]), &[], 4),
+            1,
+            "stored and never taken"
+        );
+    }
+
+    #[test]
+    fn two_ticks_of_one_time_must_both_be_there() {
+        let text = "begin 7 1 100 host=1\ntook 7 1\nbegin 8 1 100 host=1\ntook 8 1\n";
+        let marks = BTreeMap::from([(7, 1), (8, 1)]);
+        let judged = |count| {
+            let found = BTreeMap::from([(100, Rows::from([("host", count)]))]);
+            account(text).unwrap().judge(found, &[], &marks).faults.len()
+        };
+        assert_eq!((judged(1), judged(2), judged(3)), (1, 0, 1));
     }
 
     #[test]
     fn refuses_lines_it_does_not_understand() {
         assert!(account("forgot 7 1 100\n").is_err());
-        assert!(account("took 7 1 100 ghosts=1\n").is_err());
+        assert!(account("begin 7 1 100 ghosts=1\n").is_err());
+        assert!(account("took 7 1\n").is_err());
     }
 }

@@ -27,13 +27,33 @@ impl Daemon {
     /// # Errors
     /// When it can't be started.
     pub fn start<A: AsRef<OsStr>>(program: &str, arguments: &[A], log: &Path) -> anyhow::Result<Self> {
+        Self::start_through(&[], program, arguments, log)
+    }
+
+    /// The same behind the programs of `wrapper`, each of which must become the next one.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn start_through<A: AsRef<OsStr>>(
+        wrapper: &[String],
+        program: &str,
+        arguments: &[A],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
         let path = binary(program)?;
         let output = OpenOptions::new()
             .create(true)
             .append(true)
             .open(log)
             .context("open a log")?;
-        let mut command = Command::new(&path);
+        let mut command = match wrapper {
+            [] => Command::new(&path),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(&path);
+                command
+            }
+        };
         command
             .args(arguments)
             .stdin(Stdio::null())

@@ -2,9 +2,12 @@
 
 pub mod account;
 pub mod centre;
+pub mod clock;
 pub mod daemon;
 pub mod faults;
 pub mod guests;
 pub mod hostile;
+pub mod netns;
 pub mod relay;
 pub mod site;
+pub mod wire;

@@ -25,6 +25,12 @@ pub struct AgentOptions {
     pub dear_interval_ms: u64,
     /// Deadline of the dear groups, in milliseconds.
     pub dear_deadline_ms: u64,
+    /// libvirt's read-write socket: guests are asked about themselves each second.
+    pub guest_socket: Option<PathBuf>,
+    /// Bytes of samples in memory while the disk takes none.
+    pub memory_ring_bytes: u64,
+    /// What it is started through, see [`Daemon::start_through`].
+    pub wrapper: Vec<String>,
 }
 
 impl AgentOptions {
@@ -36,6 +42,9 @@ impl AgentOptions {
             interval_ms: 1_000,
             dear_interval_ms: 5_000,
             dear_deadline_ms: 2_000,
+            guest_socket: None,
+            memory_ring_bytes: 4 << 20,
+            wrapper: Vec::new(),
         }
     }
 }
@@ -55,6 +64,8 @@ pub struct Second {
     pub address: SocketAddr,
     /// Its admin endpoint.
     pub admin: SocketAddr,
+    /// What it is started through, see [`Daemon::start_through`].
+    pub wrapper: Vec<String>,
     folder: PathBuf,
 }
 
@@ -103,6 +114,7 @@ impl Site {
         Ok(Second {
             address: free_udp_port()?,
             admin: free_tcp_port()?,
+            wrapper: Vec::new(),
             folder,
         })
     }
@@ -124,6 +136,12 @@ impl Site {
         Ok(issued.write(&IdentityFiles::within(folder))?)
     }
 
+    /// Leaves the folder where it is, for a person to look at; gives where.
+    pub fn keep(&mut self) -> &Path {
+        self.folder.disable_cleanup(true);
+        self.folder.path()
+    }
+
     /// A path in the site's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -137,6 +155,7 @@ impl Site {
         self.start_second(&Second {
             address: self.collector_address,
             admin: self.collector_admin,
+            wrapper: Vec::new(),
             folder: self.path("collector"),
         })
     }
@@ -153,7 +172,7 @@ impl Site {
             identity(&collector.folder),
             self.database_url
         );
-        start("vmscope-collector", &collector.folder, &text)
+        start(&collector.wrapper, "vmscope-collector", &collector.folder, &text)
     }
 
     /// Starts the agent of `host`.
@@ -162,21 +181,26 @@ impl Site {
     /// When it can't be started.
     pub fn start_agent(&self, host: &Host, options: &AgentOptions) -> anyhow::Result<Daemon> {
         let collectors: Vec<String> = options.collectors.iter().map(|a| format!("\"{a}\"")).collect();
-        let text = format!(
+        let mut text = format!(
             "collectors = [{collectors}]\ndata_dir = \"{data}\"\n{identity}\
-             [buffer]\naccount_path = \"{account}\"\n\
+             [buffer]\naccount_path = \"{account}\"\nmemory_ring_bytes = {ring}\n\
              [sampler]\nhost_interval_ms = {interval}\ncheap_interval_ms = {interval}\ndear_interval_ms = {dear}\n\
              dear_deadline_ms = {deadline}\nlibvirt_socket = \"{socket}\"\n",
             collectors = collectors.join(", "),
-            data = host.folder.join("data").display(),
+            data = host.data_dir().display(),
             identity = identity(&host.folder),
             account = host.account_path().display(),
+            ring = options.memory_ring_bytes,
             interval = options.interval_ms,
             dear = options.dear_interval_ms,
             deadline = options.dear_deadline_ms,
             socket = options.libvirt_socket.display(),
         );
-        start("vmscope-agent", &host.folder, &text)
+        if let Some(socket) = &options.guest_socket {
+            let socket = socket.display();
+            text += &format!("[guest]\nenabled = true\ninterval_s = 1\nlibvirt_socket = \"{socket}\"\n");
+        }
+        start(&options.wrapper, "vmscope-agent", &host.folder, &text)
     }
 
     /// A certificate of this site for a host that only the test plays.
@@ -204,6 +228,16 @@ impl Host {
     pub fn account_path(&self) -> PathBuf {
         self.folder.join("account")
     }
+
+    /// Where its agent keeps its buffer.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// A path in its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
 }
 
 /// The `[identity]` section for the certificate in `folder`.
@@ -213,11 +247,12 @@ fn identity(folder: &Path) -> String {
     format!("[identity]\nca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
 }
 
-fn start(program: &str, folder: &Path, configuration: &str) -> anyhow::Result<Daemon> {
+fn start(wrapper: &[String], program: &str, folder: &Path, configuration: &str) -> anyhow::Result<Daemon> {
     let path = folder.join(format!("{program}.toml"));
     std::fs::write(&path, configuration).context("write a configuration")?;
     let path = path.display().to_string();
-    Daemon::start(
+    Daemon::start_through(
+        wrapper,
         program,
         &["run", "--config", &path],
         &folder.join(format!("{program}.log")),

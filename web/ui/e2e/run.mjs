@@ -64,7 +64,7 @@ async function subjects() {
   const end = Date.now() + FIRST_SAMPLES_MS
   for (;;) {
     const [host] = (await api('/hosts?page_size=1&sort=-last_sample_at')).items
-    const [vm] = (await api('/vms?page_size=1&state=running')).items
+    const [vm] = (await api('/vms?page_size=1&state=running&sort=-name')).items
     if ((host && (vm || !options.vms)) || Date.now() > end) return { host, vm }
     await new Promise((resolve) => setTimeout(resolve, 250))
   }
