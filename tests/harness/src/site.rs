@@ -2,6 +2,7 @@
 
 use crate::daemon::Daemon;
 use anyhow::Context;
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -198,7 +199,11 @@ impl Site {
         );
         if let Some(socket) = &options.guest_socket {
             let socket = socket.display();
-            text += &format!("[guest]\nenabled = true\ninterval_s = 1\nlibvirt_socket = \"{socket}\"\n");
+            // Writing to a string does not fail.
+            let _ = write!(
+                text,
+                "[guest]\nenabled = true\ninterval_s = 1\nlibvirt_socket = \"{socket}\"\n"
+            );
         }
         start(&options.wrapper, "vmscope-agent", &host.folder, &text)
     }

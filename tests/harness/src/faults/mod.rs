@@ -43,6 +43,8 @@ pub struct Outcome {
     pub journal: Vec<String>,
     /// What made networks bad.
     pub network: String,
+    /// Entries of the loss ledger by cause.
+    pub ledger: String,
     /// The last comparison.
     pub verdict: Verdict,
     /// Where everything still is, when it does not hold.
@@ -72,14 +74,15 @@ impl Outcome {
         } = &self.verdict;
         let mut text = format!(
             "seed {}, {} rounds: {}\nbad networks by {}\nticks taken {ticks}, rows {rows}; of these lost and entered {}; \
-             never durable, and stored or entered {}; wrong {}",
+             never durable, and stored or entered {}; wrong {}\nentries of the ledger: {}",
             self.seed,
             self.journal.len(),
             made.join(", "),
             self.network,
             entered.len(),
             uncertain.len(),
-            faults.len()
+            faults.len(),
+            self.ledger
         );
         if !self.holds() {
             if let Some(kept) = &self.kept {
@@ -111,6 +114,7 @@ pub async fn run(rounds: u32, seed: u64, tell: impl Fn(&str)) -> anyhow::Result<
         made: BTreeMap::new(),
         journal: Vec::new(),
         network: String::new(),
+        ledger: String::new(),
         verdict: Verdict::default(),
         kept: None,
     };
@@ -144,15 +148,21 @@ async fn go(
         outcome.journal.push(line);
         done?;
         if number % ROUNDS_BETWEEN_COUNTS == 0 && number < plan.len() {
-            outcome.verdict = pipeline.settle().await?;
+            count(pipeline, outcome).await?;
             if !outcome.holds() {
                 return Ok(());
             }
             pipeline.start_agents()?;
         }
     }
-    outcome.verdict = pipeline.settle().await?;
+    count(pipeline, outcome).await?;
     pipeline.stop().await
+}
+
+async fn count(pipeline: &mut Pipeline, outcome: &mut Outcome) -> anyhow::Result<()> {
+    outcome.verdict = pipeline.settle().await?;
+    outcome.ledger = pipeline.ledger().await?;
+    Ok(())
 }
 
 /// The server's user must be able to pass through the folder of the test.

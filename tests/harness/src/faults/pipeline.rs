@@ -228,6 +228,14 @@ impl Pipeline {
         Ok(verdict)
     }
 
+    /// The entries of the loss ledger by cause, in words.
+    pub(super) async fn ledger(&self) -> anyhow::Result<String> {
+        let text = "SELECT format('%s %s', cause, count(*)) FROM gap WHERE first_epoch IS NOT NULL GROUP BY cause ORDER BY cause";
+        let rows = self.connect().await?.query(text, &[]).await?;
+        let causes: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        Ok(causes.join(", "))
+    }
+
     pub(super) fn start_agents(&mut self) -> anyhow::Result<()> {
         (0..AGENTS).try_for_each(|number| self.start_agent(number))
     }
