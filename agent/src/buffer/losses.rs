@@ -108,7 +108,7 @@ impl Losses {
     pub(super) fn tell(&mut self, position: Position, record: &mut Record) {
         let dropping = std::mem::take(&mut self.dropping);
         if self.told.is_none() && !self.gaps.is_empty() {
-            if !dropping || self.silent % TELL_EVERY == 0 {
+            if !dropping || self.silent.is_multiple_of(TELL_EVERY) {
                 record.tick.gaps.extend(self.gaps.iter().cloned());
                 // Without numbers a gap would be entered each time that it is told.
                 self.gaps.retain(|gap| gap.lost.is_some());
