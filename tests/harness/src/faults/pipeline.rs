@@ -198,6 +198,7 @@ impl Pipeline {
     /// stopped afterwards.
     pub(super) async fn settle(&mut self) -> anyhow::Result<Verdict> {
         self.check_alive()?;
+        self.wait_for_starts().await?;
         for number in 0..AGENTS {
             self.mend_network(number)?;
             self.mend_disk(number)?;
@@ -266,6 +267,20 @@ impl Pipeline {
     pub(super) fn mend_disk(&mut self, number: usize) -> anyhow::Result<()> {
         self.agents[number].full = None;
         self.agents[number].disk.free()
+    }
+
+    /// Waits until each agent's present run has begun: before, a program dies of the signal that stops it.
+    async fn wait_for_starts(&self) -> anyhow::Result<()> {
+        for agent in &self.agents {
+            let what = format!("host {} samples", agent.host.id.0);
+            eventually(
+                &what,
+                DRAIN_LIMIT,
+                async || Ok(agent.newest()?.0 > agent.before.0),
+            )
+            .await?;
+        }
+        Ok(())
     }
 
     /// Waits until a tick of each agent's present run is committed: then everything of earlier runs is decided.
