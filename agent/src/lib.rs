@@ -4,7 +4,9 @@
 //! delivers them in order. At the stop they end in this order, so that every tick that was taken is at least on disk.
 
 pub mod buffer;
+pub mod cli;
 pub mod config;
+pub mod enrol;
 pub mod host;
 pub mod libvirt;
 pub mod metrics;
@@ -14,15 +16,16 @@ pub mod uplink;
 pub use config::Config;
 
 use buffer::{Before, Buffer, Recovery};
+use enrol::Credentials;
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
 use sampler::{SINK_RECORDS, Sampler};
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uplink::Uplink;
-use vmscope_link::{Dialer, Identity, Role};
+use vmscope_link::{Identity, Role, Timing};
 use vmscope_model::{Cause, Fact, HostId, Record, RunFacts};
 use vmscope_service::{Health, Lifecycle, admin};
 
@@ -59,7 +62,7 @@ pub struct Agent {
     pub recovery: Recovery,
 }
 
-/// Starts the agent's tasks in `lifecycle`. `config.identity` is not read: the identity is given.
+/// Starts the agent's tasks in `lifecycle`. The identity is given; its successors go where the configuration says.
 ///
 /// # Errors
 /// As [`Error`] says; nothing is left running then but tasks that end with `lifecycle`.
@@ -69,7 +72,9 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
             role: identity.role().clone(),
         });
     };
-    let dialer = Dialer::new(identity).map_err(Error::Identity)?;
+    if let Some(nice) = config.nice {
+        yield_to_others(nice);
+    }
     let (folder, limits) = (config.buffer_dir(), config.buffer.clone());
     let opened = tokio::task::spawn_blocking(move || Buffer::open(&folder, &limits)).await;
     let (buffer, recovery) = opened
@@ -78,6 +83,9 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let mut registry = Registry::default();
     let (metrics, health) = (Metrics::register(&mut registry), Health::new());
     metrics.recovered(&recovery);
+    let (files, timing) = (config.identity_files(), Timing::default());
+    let credentials =
+        Credentials::new(host, identity.clone(), files, timing, metrics.clone()).map_err(Error::Identity)?;
     let check = health.check("uplink");
     let admin_address = match config.admin_address {
         Some(address) => Some(
@@ -96,21 +104,22 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let (sink, records) = mpsc::channel(SINK_RECORDS);
     let finished = CancellationToken::new();
     let collectors = config.collectors.clone();
+    let sampler = Sampler::new(config.sampler.clone())
+        .with_guests(config.guest.clone())
+        .with_buffer(buffer.status());
+    let stretch = sampler.stretch();
     let uplink = Uplink {
         host,
         collectors,
-        dialer,
+        credentials,
         buffer: buffer.clone(),
         metrics: metrics.clone(),
         check,
     };
-    lifecycle.spawn(
-        "sampler",
-        Sampler::new(config.sampler.clone()).run(sink, lifecycle.stopping()),
-    );
+    lifecycle.spawn("sampler", sampler.run(sink, lifecycle.stopping()));
     lifecycle.spawn(
         "recorder",
-        keep(records, buffer.clone(), began, metrics, finished.clone()),
+        keep(records, buffer.clone(), began, metrics, stretch, finished.clone()),
     );
     lifecycle.spawn("uplink", deliver(uplink, finished));
     Ok(Agent {
@@ -131,12 +140,20 @@ const fn cause_of_absence(before: Option<Before>, boot_us: i64) -> Cause {
     }
 }
 
+/// Lowers the priority of this thread, and of all that it starts.
+fn yield_to_others(nice: u8) {
+    if let Err(error) = rustix::process::setpriority_process(None, nice.into()) {
+        tracing::warn!(nice, %error, "the agent's priority can't be lowered");
+    }
+}
+
 /// Hands every record to the buffer, the first with how the run began, until the sampler has ended.
 async fn keep(
     mut records: mpsc::Receiver<Record>,
     buffer: Buffer,
     began: Fact,
     metrics: Metrics,
+    stretch: watch::Receiver<u32>,
     finished: CancellationToken,
 ) -> Result<(), buffer::Error> {
     // However this ends, the uplink must not wait for more.
@@ -146,7 +163,7 @@ async fn keep(
     while let Some(mut record) = records.recv().await {
         record.tick.facts.extend(began.take());
         match buffer.append(record).await {
-            Ok(_) => metrics.taken(&status.borrow(), now_us()),
+            Ok(_) => metrics.taken(&status.borrow(), *stretch.borrow(), now_us()),
             Err(error @ buffer::Error::Encode(_)) => {
                 tracing::error!(error = %error, "a tick is lost: it does not fit the format");
             }

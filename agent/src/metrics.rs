@@ -21,6 +21,8 @@ pub struct Metrics {
     pub(crate) failures: Counter,
     pub(crate) refusals: Counter,
     pub(crate) connected: Gauge,
+    pub(crate) renewals: Counter,
+    pub(crate) certificate_expiry: Gauge,
     ticks_taken: Counter,
     buffer_bytes: Gauge,
     buffer_disk_bytes: Gauge,
@@ -31,6 +33,7 @@ pub struct Metrics {
     clock_offset_us: Arc<AtomicI64>,
     lost: Family<LossLabels, Gauge>,
     recovered: Gauge,
+    stretch: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -45,6 +48,11 @@ impl Metrics {
         let agent = registry.sub_registry_with_prefix("vmscope_agent");
         metrics.register_uplink(agent.sub_registry_with_prefix("uplink"));
         metrics.register_buffer(agent.sub_registry_with_prefix("buffer"));
+        agent.sub_registry_with_prefix("sampler").register(
+            "stretch",
+            "How many times the configured interval samples of VM memory, disks and processors are apart",
+            metrics.stretch.clone(),
+        );
         metrics
     }
 
@@ -81,6 +89,12 @@ impl Metrics {
         for (name, help, counter) in counters {
             uplink.register(name, help, counter.clone());
         }
+        uplink.register("renewals", "Certificates renewed", self.renewals.clone());
+        uplink.register(
+            "certificate_expiry_timestamp_seconds",
+            "When this agent's certificate expires, in seconds since the Unix epoch",
+            self.certificate_expiry.clone(),
+        );
         uplink.register(
             "connected",
             "1 while a collector takes samples",
@@ -144,8 +158,9 @@ impl Metrics {
         self.recovered.set(number(recovery.records));
     }
 
-    /// A tick was taken, at `now_us`.
-    pub(crate) fn taken(&self, status: &Status, now_us: i64) {
+    /// A tick was taken, at `now_us`, while the dear groups' interval was stretched so many times.
+    pub(crate) fn taken(&self, status: &Status, stretch: u32, now_us: i64) {
+        self.stretch.set(stretch.into());
         self.ticks_taken.inc();
         self.buffer_bytes.set(number(status.bytes));
         self.buffer_disk_bytes.set(number(status.disk_bytes));

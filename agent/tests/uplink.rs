@@ -19,10 +19,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vmscope_agent::buffer::{Buffer, Config};
+use vmscope_agent::enrol::Credentials;
 use vmscope_agent::metrics::Metrics;
 use vmscope_agent::uplink::Uplink;
 use vmscope_link::{
-    Authority, CloseCode, Control, Dialer, Identity, Limits, Listener, Role, Session, Timing, Validity,
+    Authority, CloseCode, Control, Identity, IdentityFiles, Limits, Listener, Role, Session, Timing, Validity,
 };
 use vmscope_model::wire::{self, FrameDecoder, Message};
 use vmscope_model::{HostId, Position};
@@ -36,6 +37,13 @@ fn identity(authority: &Authority, role: &Role) -> Identity {
         .unwrap()
         .identity()
         .unwrap()
+}
+
+/// Those of an agent that is never asked to renew them.
+fn credentials(authority: &Authority, timing: Timing) -> Credentials {
+    let identity = identity(authority, &Role::Agent(HOST));
+    let files = IdentityFiles::within("/nonexistent".as_ref());
+    Credentials::new(HOST, identity, files, timing, Metrics::default()).unwrap()
 }
 
 /// What a small collector does and has seen.
@@ -188,7 +196,7 @@ impl Rig {
         let uplink = Uplink {
             host: HOST,
             collectors: collectors.iter().map(ToString::to_string).collect(),
-            dialer: Dialer::with_timing(&identity(authority, &Role::Agent(HOST)), timing).unwrap(),
+            credentials: credentials(authority, timing),
             buffer: buffer.clone(),
             metrics: Metrics::default(),
             check: Health::new().check("uplink"),
@@ -270,7 +278,7 @@ async fn does_not_send_what_the_collector_says_it_has() {
     let uplink = Uplink {
         host: HOST,
         collectors: vec![collector.address.to_string()],
-        dialer: Dialer::new(&identity(&authority, &Role::Agent(HOST))).unwrap(),
+        credentials: credentials(&authority, Timing::default()),
         buffer: rig.buffer.clone(),
         metrics: Metrics::default(),
         check: Health::new().check("uplink"),

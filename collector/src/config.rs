@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
 use std::time::Duration;
 use vmscope_link::IdentityFiles;
 use vmscope_service::{Secret, telemetry};
@@ -19,6 +20,8 @@ pub struct Config {
     pub admin: SocketAddr,
     /// Who this collector is.
     pub identity: IdentityFiles,
+    /// Who signs the certificates of hosts that enrol; without it this collector signs none.
+    pub authority: Option<Authority>,
     /// Where samples go.
     pub database: Database,
     /// How much agents may ask of it.
@@ -27,6 +30,27 @@ pub struct Config {
     /// What is logged.
     #[serde(default)]
     pub telemetry: telemetry::Config,
+}
+
+/// The authority that `vmscope-collector ca init` made.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    /// Where it is. Its roots take the place of `identity.ca`.
+    pub dir: PathBuf,
+    /// Seconds that a certificate of an agent is valid. Agents renew theirs when two thirds have passed.
+    #[serde(default = "default_certificate_lifetime_s")]
+    pub certificate_lifetime_s: NonZeroU32,
+}
+
+impl Authority {
+    /// The authority in `dir`, everything else at its default.
+    pub const fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            certificate_lifetime_s: default_certificate_lifetime_s(),
+        }
+    }
 }
 
 /// The database and how it is used.
@@ -109,6 +133,11 @@ const fn default_admin() -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8786)
 }
 
+/// 90 days.
+const fn default_certificate_lifetime_s() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(90 * 86_400 - 1)
+}
+
 const fn default_writers() -> NonZeroU16 {
     NonZeroU16::MIN.saturating_add(1)
 }
@@ -153,6 +182,8 @@ mod tests {
             format!("{:?}", parse(&all).expect("every key")),
             format!("{documented:?}")
         );
+        let authority = documented.authority.expect("an authority");
+        assert_eq!(authority.certificate_lifetime_s, default_certificate_lifetime_s());
         assert_eq!(documented.database.retention_days.get(), 14);
         assert_eq!(documented.database.rows_in_flight.get(), 250_000);
     }

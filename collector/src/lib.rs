@@ -1,8 +1,8 @@
 //! The collector: takes samples from agents, commits them, acknowledges them, and feeds them live to web servers.
 //!
 //! [`start`] binds both addresses at once and returns; the database may be away and is waited for. The parts:
-//! `ingest` (sessions, budget, writers), `feed` (live samples past the database), `upkeep` (partitions, retention, size),
-//! `status` (what it says of itself for the health page).
+//! `ingest` (sessions, budget, writers), `feed` (live samples past the database), `enrol` (certificates: who gets one, who is
+//! let in), `upkeep` (partitions, retention, size), `status` (what it says of itself for the health page).
 //!
 //! Invariants: what is acknowledged is committed; what is committed is committed once; memory is bounded whoever sends
 //! and however slow the database is.
@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod config;
 mod database;
+mod enrol;
 mod feed;
 mod ingest;
 mod metrics;
@@ -19,6 +20,9 @@ mod upkeep;
 pub use config::Config;
 
 use database::{Availability, Database, Failure};
+use enrol::Registrar;
+use enrol::authority::{Keeper, Standing};
+use enrol::gate::Gate;
 use ingest::Centre;
 use metrics::Metrics;
 use prometheus_client::registry::Registry;
@@ -37,6 +41,9 @@ pub enum Error {
     /// The admin endpoint can't be served.
     #[error("admin endpoint can't be served")]
     Admin(#[source] admin::Error),
+    /// The authority can't be used.
+    #[error("certificates can't be signed")]
+    Authority(#[source] enrol::authority::Error),
     /// The database refuses to be used.
     #[error("database can't be used")]
     Database(#[source] vmscope_store::Error),
@@ -63,16 +70,26 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let metrics = Metrics::new(&mut registry);
     let health = Health::new();
     let availability = Availability::new(health.check("database"), metrics.clone(), lifecycle.stopping());
-    let listener = Listener::bind(config.listen, identity, Limits::default()).map_err(Error::Listen)?;
+    let standing = Standing::new(identity.clone(), config.authority.as_ref()).map_err(Error::Authority)?;
+    let limits = Limits {
+        enrolment: true,
+        ..Limits::default()
+    };
+    let listener = Listener::bind(config.listen, &standing.identity, limits).map_err(Error::Listen)?;
+    let listener = Arc::new(listener);
     let address = listener.local_addr().map_err(Error::Listen)?;
     let admin = admin::serve(lifecycle, config.admin, registry, health)
         .await
         .map_err(Error::Admin)?;
     tracing::info!(collector.address = %address, "collector listens");
+    let keeper = Keeper::new(config, standing, Arc::clone(&listener), metrics.clone());
+    let seals = keeper.seals();
+    lifecycle.spawn("certificates", keeper.run(lifecycle.stopping()));
     let part = Part {
         name: identity.role().name(),
         address,
         config: config.clone(),
+        seals,
         metrics,
         lifecycle: lifecycle.clone(),
     };
@@ -96,12 +113,13 @@ struct Part {
     name: String,
     address: SocketAddr,
     config: Config,
+    seals: enrol::Seals,
     metrics: Metrics,
     lifecycle: Lifecycle,
 }
 
 /// Opens the database, then takes sessions until the stop.
-async fn ingest(part: Part, listener: Listener, availability: Availability) -> Result<(), Error> {
+async fn ingest(part: Part, listener: Arc<Listener>, availability: Availability) -> Result<(), Error> {
     match Database::open(part.config.database.url.clone(), availability).await {
         Ok(database) => part.serve(Arc::new(database), listener).await,
         Err(failure) => Err(failure),
@@ -113,11 +131,12 @@ async fn ingest(part: Part, listener: Listener, availability: Availability) -> R
 }
 
 impl Part {
-    async fn serve(self, database: Arc<Database>, listener: Listener) -> Result<(), Failure> {
+    async fn serve(self, database: Arc<Database>, listener: Arc<Listener>) -> Result<(), Failure> {
         let Self {
             name,
             address,
             config,
+            seals,
             metrics,
             lifecycle,
         } = self;
@@ -126,7 +145,11 @@ impl Part {
         let work = upkeep::spawn(&lifecycle, &database, config.database.retention_days);
         let heart = Heart::new(Arc::clone(&database), introduction, metrics.clone(), work);
         lifecycle.spawn("status", heart.run(lifecycle.stopping()));
-        let centre = Centre::start(name, database, &config, &metrics, &lifecycle);
+        let gate = Arc::new(Gate::new(Arc::clone(&database)));
+        lifecycle.spawn("revocations", Arc::clone(&gate).watch(lifecycle.stopping()));
+        let registrar = Arc::new(Registrar::new(Arc::clone(&database), metrics.clone(), seals));
+        let door = ingest::Door { gate, registrar };
+        let centre = Centre::start(name, database, door, &config, &metrics, &lifecycle);
         ingest::accept(listener, centre, lifecycle).await;
         Ok(())
     }

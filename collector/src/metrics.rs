@@ -16,6 +16,9 @@ type Label = [(&'static str, &'static str); 1];
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     refused: Family<Label, Counter>,
+    enrolments: Family<Label, Counter>,
+    renewals: Family<Label, Counter>,
+    certificate_expiry: Gauge,
     sessions: Family<Label, Gauge>,
     /// Frames received from agents and decoded.
     frames: Counter,
@@ -67,6 +70,9 @@ impl Metrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
             refused: Family::default(),
+            enrolments: Family::default(),
+            renewals: Family::default(),
+            certificate_expiry: Gauge::default(),
             sessions: Family::default(),
             frames: Counter::default(),
             backlog_frames: Counter::default(),
@@ -99,6 +105,21 @@ impl Metrics {
             "refused",
             "Connections and sessions refused or broken off, by cause",
             self.refused.clone(),
+        );
+        registry.register(
+            "enrolments",
+            "Hosts that asked for their first certificate, by what came of it",
+            self.enrolments.clone(),
+        );
+        registry.register(
+            "renewals",
+            "Agents that asked for their next certificate, by what came of it",
+            self.renewals.clone(),
+        );
+        registry.register(
+            "certificate_expiry_timestamp_seconds",
+            "When this collector's own certificate expires, in seconds since the Unix epoch",
+            self.certificate_expiry.clone(),
         );
         registry.register("sessions", "Open sessions, by role", self.sessions.clone());
         registry.register("frames", "Frames received from agents", self.frames.clone());
@@ -196,6 +217,22 @@ impl Metrics {
     /// Counts a refusal.
     pub(crate) fn refuse(&self, cause: &'static str) {
         self.refused.get_or_create(&[("cause", cause)]).inc();
+    }
+
+    /// Counts what came of an enrolment.
+    pub(crate) fn enrolled(&self, outcome: &'static str) {
+        self.enrolments.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    /// Counts what came of a renewal.
+    pub(crate) fn renewed(&self, outcome: &'static str) {
+        self.renewals.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    /// Notes when the collector's own certificate expires.
+    pub(crate) fn expires(&self, since_epoch_s: u64) {
+        self.certificate_expiry
+            .set(i64::try_from(since_epoch_s).unwrap_or(i64::MAX));
     }
 
     /// Counts an open session of `role` until the answer is dropped.

@@ -1,4 +1,5 @@
-//! Periodic work on the database: partitions made ahead, raw samples removed when their time is over, its size measured.
+//! Periodic work on the database: partitions made ahead, raw samples removed when their time is over, certificates and tokens
+//! forgotten that ran out long ago, its size measured.
 //!
 //! All of it is idempotent, so several collectors over one database may do it (one of them measures); a failure is tried
 //! again at the next turn.
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use vmscope_service::Lifecycle;
 use vmscope_service::periodic::{self, Activity, Handle, Status};
-use vmscope_store::{retention, schema, size};
+use vmscope_store::{enrolment, retention, schema, size};
 
 /// How often partitions are made ahead; they reach days further.
 const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
@@ -22,6 +23,9 @@ const SIZE_EVERY: Duration = Duration::from_mins(5);
 
 /// A size that is younger than this, of this collector or another, is not measured again.
 const SIZE_SPACING: Duration = Duration::from_mins(4);
+
+/// How often certificates and tokens are looked through, and how long after their end they are forgotten.
+const FORGET: (Duration, Duration) = (Duration::from_hours(6), Duration::from_hours(30 * 24));
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -39,7 +43,23 @@ pub(crate) fn spawn(
         periodic::spawn(lifecycle, Partitions(Arc::clone(database)), PARTITIONS_EVERY),
         periodic::spawn(lifecycle, retention, RETENTION_EVERY),
         periodic::spawn(lifecycle, Size(Arc::clone(database)), SIZE_EVERY),
+        periodic::spawn(lifecycle, Forgetting(Arc::clone(database)), FORGET.0),
     ]
+}
+
+struct Forgetting(Arc<Database>);
+
+impl Activity for Forgetting {
+    fn name(&self) -> &'static str {
+        "certificates_forgotten"
+    }
+
+    async fn activate(&self) -> Status {
+        match enrolment::forget_expired(&self.0.store, FORGET.1).await {
+            Ok(rows) => Status::Done(format!("{rows} certificates and tokens forgotten")),
+            Err(error) => Status::Failed(chain(&error)),
+        }
+    }
 }
 
 struct Partitions(Arc<Database>);

@@ -6,6 +6,7 @@
 
 pub mod api;
 mod assets;
+mod certificate;
 pub mod cli;
 pub mod config;
 pub mod error;
@@ -85,6 +86,7 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let (health, mut registry) = (Health::new(), Registry::default());
     let requests = observe::Requests::new(&mut registry);
     let hub = Arc::new(Hub::new(&mut registry));
+    certificate::watch(lifecycle, identity, &mut registry);
     let database = health.check("database");
     let admin = admin::serve(lifecycle, config.admin, registry, health)
         .await

@@ -1,6 +1,6 @@
 //! Every route, with what happens around each request.
 
-use crate::api::{document, host, live, metric, overview, series, vm};
+use crate::api::{agent, document, gap, host, live, metric, overview, series, system, vm};
 use crate::error::{self, ApiError};
 use crate::observe::{self, Requests};
 use crate::openapi::Base;
@@ -29,6 +29,9 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(vm::get_vm))
         .routes(routes!(metric::list_metrics))
         .routes(routes!(series::get_series))
+        .routes(routes!(gap::list_gaps))
+        .routes(routes!(system::get_system))
+        .routes(routes!(agent::list_agents))
         .routes(routes!(live::open_live))
         .routes(routes!(document::get_openapi));
     OpenApiRouter::with_openapi(Base::openapi()).nest(API, resources)

@@ -70,7 +70,7 @@ impl Losses {
             self.merge(gap);
         }
         for fact in tick.facts {
-            let subject = subject(&fact);
+            let Some(subject) = subject(&fact) else { continue };
             if self.facts.len() < MAX_FACTS {
                 self.facts.entry(subject).or_insert(fact);
             }
@@ -82,7 +82,7 @@ impl Losses {
     pub(super) fn tell(&mut self, record: &mut Record) {
         record.tick.gaps.append(&mut self.gaps);
         for fact in &record.tick.facts {
-            let subject = subject(fact);
+            let Some(subject) = subject(fact) else { continue };
             if self.facts.len() < MAX_FACTS || self.facts.contains_key(&subject) {
                 self.facts.insert(subject, fact.clone());
             }
@@ -130,11 +130,13 @@ fn continues(known: &Gap, gap: &Gap) -> bool {
     touching && known.cause == gap.cause && known.vm == gap.vm
 }
 
-const fn subject(fact: &Fact) -> Subject {
+/// What a guest says of itself is not kept: it is large, and asked for again within minutes.
+const fn subject(fact: &Fact) -> Option<Subject> {
     match fact {
-        Fact::Host(_) => Subject::Host,
-        Fact::Vm(facts) => Subject::Vm(facts.vm),
-        Fact::Run(facts) => Subject::Run(facts.epoch),
+        Fact::Host(_) => Some(Subject::Host),
+        Fact::Vm(facts) => Some(Subject::Vm(facts.vm)),
+        Fact::Run(facts) => Some(Subject::Run(facts.epoch)),
+        Fact::Guest(_) => None,
     }
 }
 

@@ -127,6 +127,11 @@ pub struct Lost {
 }
 
 impl Lost {
+    /// All of them.
+    pub const fn total(&self) -> u64 {
+        self.evicted_by_size + self.evicted_by_age + self.corruption + self.buffer_full
+    }
+
     fn count(&mut self, cause: Cause, records: u64) {
         match cause {
             Cause::EvictedBySize => self.evicted_by_size += records,

@@ -73,9 +73,14 @@ fn assert_columns(row: &[Value], expected: &[(usize, i64)]) {
 #[test]
 fn a_recorded_tree_gives_exactly_its_numbers() {
     let root = recorded();
-    let record = HostSampler::new(root.path()).sample(true);
+    let record = HostSampler::new(root.path()).sample(true, &[]);
     let values = row(&record, &Entity::Host);
-    assert!(values.iter().all(|value| value.get().is_some()), "{values:?}");
+    assert!(
+        values[..host::AGENT_BUFFER_BYTES]
+            .iter()
+            .all(|value| value.get().is_some()),
+        "{values:?}"
+    );
     assert_columns(
         values,
         &[
@@ -107,7 +112,7 @@ fn a_recorded_tree_gives_exactly_its_numbers() {
 #[test]
 fn devices_have_their_own_rows() {
     let root = recorded();
-    let record = HostSampler::new(root.path()).sample(true);
+    let record = HostSampler::new(root.path()).sample(true, &[]);
     let owner = Owner::Host;
     let core = row(&record, &Entity::Vcpu { owner, index: 1 });
     assert_columns(
@@ -149,7 +154,7 @@ fn devices_have_their_own_rows() {
 #[test]
 fn devices_have_no_rows_at_the_short_interval() {
     let root = recorded();
-    let record = HostSampler::new(root.path()).sample(false);
+    let record = HostSampler::new(root.path()).sample(false, &[]);
     assert_eq!(record.dictionary, [Entity::Host]);
 }
 
@@ -158,24 +163,24 @@ fn a_missing_file_leaves_only_its_own_metrics_absent() {
     let root = recorded();
     let mut sampler = HostSampler::new(root.path());
     fs::remove_file(root.path().join("proc/vmstat")).unwrap();
-    let record = sampler.sample(false);
+    let record = sampler.sample(false, &[]);
     let values = row(&record, &Entity::Host);
     assert_eq!(values[host::SWAP_IN_PAGES].get(), None);
     assert_eq!(values[host::LOAD_1M].get(), Some(2370));
 
     fs::write(root.path().join("proc/vmstat"), "pswpin 13\n").unwrap();
-    let record = sampler.sample(false);
+    let record = sampler.sample(false, &[]);
     assert_eq!(row(&record, &Entity::Host)[host::SWAP_IN_PAGES].get(), Some(13));
 }
 
 #[test]
 fn kept_descriptors_read_fresh_numbers_of_this_machine() {
     let mut sampler = HostSampler::new(Path::new("/"));
-    let before = sampler.sample(false);
+    let before = sampler.sample(false, &[]);
     // The kernel counts a thread as a fork, so that at least this number has changed.
     std::thread::spawn(|| ()).join().unwrap();
     let file = fs::read_to_string("/proc/stat").unwrap();
-    let after = sampler.sample(true);
+    let after = sampler.sample(true, &[]);
     let mut words = file
         .lines()
         .find(|line| line.starts_with("processes "))

@@ -1,4 +1,4 @@
-//! What the host itself says about its load: `/proc` and `/sys`, read with kept descriptors into one kept buffer.
+//! What the host itself says about its load, and what this agent adds to it: `/proc` and `/sys`, read with kept descriptors into one kept buffer.
 //!
 //! A file that can't be read is named once in the log and its metrics stay absent; everything else goes on. Which devices
 //! there are and how full the file systems are is looked up every [`INVENTORY_PERIOD`] and kept in between.
@@ -13,12 +13,14 @@ mod inventory;
 mod memory;
 mod network;
 mod parse;
+mod process;
 
 pub use facts::{boot_time_us, facts};
 
 use file::KeptFile;
 use filesystem::FileSystem;
 use inventory::Device;
+use process::Process;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use vmscope_model::{Entity, Kind, Record, Value, catalogue};
@@ -39,6 +41,7 @@ pub struct HostSampler {
     diskstats: KeptFile,
     net_dev: KeptFile,
     mountinfo: KeptFile,
+    process: Process,
     inventory: Option<Inventory>,
 }
 
@@ -70,16 +73,21 @@ impl HostSampler {
             diskstats: file("diskstats"),
             net_dev: file(&format!("{process}/net/dev")),
             mountinfo: file(&format!("{process}/mountinfo")),
+            process: Process::new(),
             inventory: None,
         }
     }
 
     /// Reads everything once into a record without a time: the host's row, and with `devices` a row for each core, disk,
-    /// file system and network interface.
-    pub fn sample(&mut self, devices: bool) -> Record {
+    /// file system and network interface. `told` are columns of the host's row that are not the kernel's to say.
+    pub fn sample(&mut self, devices: bool, told: &[(usize, Value)]) -> Record {
         let mut record = Record::default();
         let mut row = vec![Value::ABSENT; catalogue::metrics(Kind::Host).len()];
+        for &(column, value) in told {
+            row[column] = value;
+        }
         self.read_simple(&mut row);
+        self.process.read(&mut self.buffer, &mut row);
         self.refresh_inventory();
         if let Some(stat) = self.stat.read(&mut self.buffer) {
             cpu::read(stat, &mut row, devices.then_some(&mut record));

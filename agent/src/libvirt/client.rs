@@ -1,12 +1,16 @@
-//! One read-only connection to libvirt.
+//! One connection to libvirt.
 
 use super::Error;
-use super::protocol::{self, AUTH_NONE, Groups, Header, MAX_MESSAGE_BYTES, MIN_MESSAGE_BYTES, procedure};
+use super::guest;
+use super::protocol::{
+    self, Access, Authentication, Domain, Groups, Header, MAX_MESSAGE_BYTES, MIN_MESSAGE_BYTES, procedure,
+};
 use super::xdr::{self, Reader};
 use std::io;
 use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use vmscope_model::Guest;
 
 /// Bytes that are read at a time, so that a length alone can't make us allocate what never arrives.
 const CHUNK_BYTES: u64 = 256 * 1024;
@@ -35,11 +39,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the socket and opens `uri`, read-only.
+    /// Connects to the socket and opens `uri`.
     ///
     /// # Errors
     /// Nobody listens, authentication is wanted, or libvirt refuses.
-    pub async fn connect(socket: &Path, uri: &str) -> Result<Self, Error> {
+    pub async fn connect(socket: &Path, uri: &str, access: Access) -> Result<Self, Error> {
         let stream = UnixStream::connect(socket)
             .await
             .map_err(|source| Error::Connect {
@@ -53,15 +57,42 @@ impl Client {
             answer: Vec::new(),
         };
         let ways = client.call(procedure::AUTH_LIST, &[]).await?;
-        if !allows_anyone(ways).map_err(malformed(procedure::AUTH_LIST))? {
-            return Err(Error::Authentication {
-                path: socket.to_owned(),
-            });
+        match Authentication::choose(ways).map_err(malformed(procedure::AUTH_LIST))? {
+            Some(Authentication::None) => {}
+            // libvirt asks polkit who is at our end of the socket; there is nothing to say.
+            Some(Authentication::Polkit) => {
+                client.call(procedure::AUTH_POLKIT, &[]).await?;
+            }
+            None => {
+                return Err(Error::Authentication {
+                    path: socket.to_owned(),
+                });
+            }
         }
         client
-            .call(procedure::CONNECT_OPEN, &protocol::open_arguments(uri))
+            .call(procedure::CONNECT_OPEN, &protocol::open_arguments(uri, access))
             .await?;
         Ok(client)
+    }
+
+    /// The domains that run.
+    ///
+    /// # Errors
+    /// The connection broke, libvirt refused, or the answer is malformed.
+    pub async fn running(&mut self) -> Result<Vec<Domain>, Error> {
+        let procedure = procedure::CONNECT_LIST_ALL_DOMAINS;
+        let answer = self.call(procedure, &protocol::running_arguments()).await?;
+        protocol::read_domains(&mut Reader::new(answer)).map_err(malformed(procedure))
+    }
+
+    /// What the agent in `domain` says of its guest. Waits as long as the agent makes libvirt wait, which may be for ever.
+    ///
+    /// # Errors
+    /// The connection broke, libvirt refused (there is no agent, it does not answer, or the connection is read-only), or the
+    /// answer is malformed.
+    pub async fn guest(&mut self, domain: &Domain) -> Result<Guest, Error> {
+        let arguments = protocol::guest_arguments(domain);
+        guest::read(self.call(procedure::DOMAIN_GET_GUEST_INFO, &arguments).await?)
     }
 
     /// Statistics of every domain: the answer's XDR, a list of records for [`rows`](super::rows).
@@ -168,15 +199,4 @@ impl Client {
 
 fn malformed(procedure: u32) -> impl Fn(xdr::Error) -> Error {
     move |source| Error::Malformed { procedure, source }
-}
-
-/// Whether the answer to `AUTH_LIST` has the way that asks nothing.
-fn allows_anyone(answer: &[u8]) -> Result<bool, xdr::Error> {
-    let mut reader = Reader::new(answer);
-    for _ in 0..reader.count(4)? {
-        if reader.u32()? == AUTH_NONE {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -1,19 +1,22 @@
 //! A client of libvirt's own RPC over its Unix socket, and what its statistics mean.
 //!
 //! The protocol is the published one of libvirt's `virnetprotocol.x` and `remote_protocol.x`: XDR behind a fixed
-//! header. Only the few procedures that sampling needs are spoken, always on a read-only connection.
+//! header. Only the few procedures that sampling needs are spoken, on a read-only connection; libvirt lets a guest's agent be
+//! asked on a read-write one only, which is made for that alone and is off by default.
 //! [`xdr`] reads and writes the encoding, [`protocol`] the messages, [`Client`] holds a connection, [`rows`] turns
-//! statistics into rows of the catalogue.
+//! statistics into rows of the catalogue, [`guest`] a guest agent's answer into facts.
 //!
 //! Nothing that a server sends makes this module panic or allocate beyond [`protocol::MAX_MESSAGE_BYTES`]: every
 //! length is checked against what has really arrived.
 
 mod client;
+pub mod guest;
 pub mod protocol;
 pub mod rows;
 pub mod xdr;
 
 pub use client::{Client, Versions};
+pub use protocol::Domain;
 
 use std::io;
 use std::path::PathBuf;
@@ -29,8 +32,8 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The server wants to know who asks, even for reading.
-    #[error("libvirt wants authentication on {}; its read-only socket must allow none (auth_unix_ro)", path.display())]
+    /// The server wants to know who asks, in a way that is not ours.
+    #[error("libvirt wants authentication on {}; it must be none, or polkit for writing (auth_unix_ro, auth_unix_rw)", path.display())]
     Authentication {
         /// The socket.
         path: PathBuf,
@@ -87,6 +90,9 @@ pub enum Error {
         /// libvirt's own words.
         message: String,
     },
+    /// The answer did not come in the time that the caller had.
+    #[error("libvirt did not answer in time")]
+    Deadline,
     /// An earlier call was given up half-way, so that this connection can't be used any more.
     #[error("libvirt still owes an answer on this connection")]
     Unanswered,

@@ -1,6 +1,8 @@
 //! The messages of libvirt's RPC that sampling needs.
 
 use super::xdr::{Error, Reader, put_text, put_u32};
+use uuid::Uuid;
+use vmscope_model::VmId;
 
 /// The longest message that libvirt sends, in bytes (`VIR_NET_MESSAGE_MAX` and the length word).
 pub const MAX_MESSAGE_BYTES: u32 = 16 * 1024 * 1024 + 4;
@@ -22,16 +24,59 @@ pub mod procedure {
     pub const CONNECT_GET_VERSION: u32 = 4;
     /// Which ways of authentication the server takes.
     pub const AUTH_LIST: u32 = 66;
+    /// Lets polkit say whether we may.
+    pub const AUTH_POLKIT: u32 = 70;
     /// Version of libvirt.
     pub const CONNECT_GET_LIB_VERSION: u32 = 157;
+    /// Names of all domains.
+    pub const CONNECT_LIST_ALL_DOMAINS: u32 = 273;
     /// Statistics of all domains.
     pub const CONNECT_GET_ALL_DOMAIN_STATS: u32 = 344;
+    /// What a guest's agent says.
+    pub const DOMAIN_GET_GUEST_INFO: u32 = 418;
 }
 
-/// Way of authentication that asks nothing.
-pub const AUTH_NONE: u32 = 0;
+/// A way of authentication that needs no secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authentication {
+    /// Nothing is asked.
+    None,
+    /// libvirt asks polkit.
+    Polkit,
+}
+
+impl Authentication {
+    /// The easiest way that the answer to `AUTH_LIST` has, if there is one.
+    ///
+    /// # Errors
+    /// The answer is too short.
+    pub fn choose(answer: &[u8]) -> Result<Option<Self>, Error> {
+        let mut reader = Reader::new(answer);
+        let mut best = None;
+        for _ in 0..reader.count(4)? {
+            match reader.u32()? {
+                0 => return Ok(Some(Self::None)),
+                2 => best = Some(Self::Polkit),
+                _ => {}
+            }
+        }
+        Ok(best)
+    }
+}
+
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Look.
+    Read,
+    /// All that libvirt lets us; needed to ask guests' agents.
+    Write,
+}
+
 /// Flag of `CONNECT_OPEN`: read-only.
 const OPEN_READ_ONLY: u32 = 1;
+/// Flag of `CONNECT_LIST_ALL_DOMAINS`: those that run.
+const LIST_RUNNING: u32 = 1 << 4;
 /// Flag of `CONNECT_GET_ALL_DOMAIN_STATS`: don't wait for a domain that is busy with another job.
 const STATS_NO_WAIT: u32 = 1 << 29;
 
@@ -66,11 +111,37 @@ pub fn call(procedure: u32, serial: u32, arguments: &[u8]) -> Vec<u8> {
 }
 
 /// Arguments of `CONNECT_OPEN`.
-pub fn open_arguments(uri: &str) -> Vec<u8> {
+pub fn open_arguments(uri: &str, access: Access) -> Vec<u8> {
     let mut out = Vec::new();
     put_u32(&mut out, 1);
     put_text(&mut out, uri);
-    put_u32(&mut out, OPEN_READ_ONLY);
+    put_u32(
+        &mut out,
+        match access {
+            Access::Read => OPEN_READ_ONLY,
+            Access::Write => 0,
+        },
+    );
+    out
+}
+
+/// Arguments of `CONNECT_LIST_ALL_DOMAINS` for those that run.
+pub fn running_arguments() -> Vec<u8> {
+    let mut out = Vec::new();
+    for word in [1, LIST_RUNNING] {
+        put_u32(&mut out, word);
+    }
+    out
+}
+
+/// Arguments of `DOMAIN_GET_GUEST_INFO` for everything that the agent knows. Asked for named parts, libvirt would refuse the
+/// whole when the agent lacks one.
+pub fn guest_arguments(domain: &Domain) -> Vec<u8> {
+    let mut out = Vec::new();
+    domain.put(&mut out);
+    for word in [0, 0] {
+        put_u32(&mut out, word);
+    }
     out
 }
 
@@ -153,9 +224,48 @@ pub fn read_parameter<'a>(reader: &mut Reader<'a>) -> Result<(&'a str, Parameter
     Ok((name, value))
 }
 
+/// A domain as libvirt refers to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Domain {
+    /// Name.
+    pub name: String,
+    /// UUID.
+    pub vm: VmId,
+    /// Number of this run of it.
+    id: [u8; 4],
+}
+
+impl Domain {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_text(out, &self.name);
+        out.extend_from_slice(self.vm.0.as_bytes());
+        out.extend_from_slice(&self.id);
+    }
+}
+
+/// Fewest bytes of a domain: name, UUID, id.
+const MIN_REFERENCE_BYTES: usize = 4 + 16 + 4;
+
+/// The list in the answer to `CONNECT_LIST_ALL_DOMAINS`.
+///
+/// # Errors
+/// The message is too short or a text broken.
+pub fn read_domains(reader: &mut Reader<'_>) -> Result<Vec<Domain>, Error> {
+    let count = reader.count(MIN_REFERENCE_BYTES)?;
+    (0..count)
+        .map(|_| {
+            Ok(Domain {
+                name: reader.text()?.to_owned(),
+                vm: VmId(Uuid::from_bytes(reader.array()?)),
+                id: reader.array()?,
+            })
+        })
+        .collect()
+}
+
 /// What one domain's statistics begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Domain<'a> {
+pub struct DomainStats<'a> {
     /// Name of the domain.
     pub name: &'a str,
     /// Its UUID, in the usual order of bytes.
@@ -165,11 +275,11 @@ pub struct Domain<'a> {
 }
 
 /// Fewest bytes of a record: name, UUID, id, number of parameters.
-pub const MIN_DOMAIN_BYTES: usize = 4 + 16 + 4 + 4;
+pub const MIN_DOMAIN_BYTES: usize = MIN_REFERENCE_BYTES + 4;
 /// Fewest bytes of a typed parameter: name, type, value.
-const MIN_PARAMETER_BYTES: usize = 4 + 4 + 4;
+pub const MIN_PARAMETER_BYTES: usize = 4 + 4 + 4;
 
-impl<'a> Domain<'a> {
+impl<'a> DomainStats<'a> {
     /// Reads the beginning of a record; its parameters come next.
     ///
     /// # Errors
@@ -203,6 +313,34 @@ mod tests {
             is_reply: false,
         };
         assert_eq!(header, Ok(expected));
+    }
+
+    #[test]
+    fn the_easiest_way_of_authentication_is_chosen() {
+        let choose = |ways: &[u32]| {
+            let mut answer = Vec::new();
+            put_u32(&mut answer, u32::try_from(ways.len()).unwrap());
+            for way in ways {
+                put_u32(&mut answer, *way);
+            }
+            Authentication::choose(&answer).unwrap()
+        };
+        assert_eq!(choose(&[1, 2, 0]), Some(Authentication::None));
+        assert_eq!(choose(&[1, 2]), Some(Authentication::Polkit));
+        assert_eq!((choose(&[1]), choose(&[])), (None, None));
+    }
+
+    #[test]
+    fn a_domain_is_named_as_it_was_listed() {
+        let domain = Domain {
+            name: "web".into(),
+            vm: VmId(Uuid::from_u128(7)),
+            id: [0, 0, 0, 9],
+        };
+        let mut list = vec![0, 0, 0, 1];
+        domain.put(&mut list);
+        assert_eq!(read_domains(&mut Reader::new(&list)), Ok(vec![domain]));
+        assert!(read_domains(&mut Reader::new(&list[..20])).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! leaves out stays absent, and fields that no table knows are passed over.
 
 use super::Error;
-use super::protocol::{Domain, MIN_DOMAIN_BYTES, Parameter, procedure, read_parameter};
+use super::protocol::{DomainStats, MIN_DOMAIN_BYTES, Parameter, procedure, read_parameter};
 use super::xdr::{self, Reader};
 use std::ops::RangeInclusive;
 use uuid::Uuid;
@@ -235,7 +235,7 @@ fn each_vm<'a>(
 impl<'a> Sheet<'a> {
     /// Reads one domain's record, totals included.
     fn read(reader: &mut Reader<'a>) -> Result<Self, xdr::Error> {
-        let domain = Domain::read(reader)?;
+        let domain = DomainStats::read(reader)?;
         let mut sheet = Self {
             name: domain.name,
             vm: VmId(Uuid::from_bytes(domain.uuid)),

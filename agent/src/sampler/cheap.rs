@@ -1,8 +1,9 @@
 //! The loop of what libvirt knows by itself: state, CPU and network of VMs.
 
+use super::clock::now_us;
 use super::line::{Error, Health, Line};
 use super::outlet::{Closed, Outlet};
-use super::schedule::{Due, Schedule, interval_us, now_us};
+use super::schedule::{Due, Schedule, interval_us};
 use super::{Config, REPEAT_FACTS};
 use crate::libvirt::protocol::Groups;
 use crate::libvirt::{self, Versions, rows};

@@ -20,6 +20,9 @@ pub struct Config {
     /// Milliseconds that libvirt may take to answer the dear call before it is asked once more without the VM that holds
     /// it up. Default: 40 % of `dear_interval_ms`, at most 2000.
     pub dear_deadline_ms: Option<u64>,
+    /// Percent of one core that sampling virtual processors, memory and disks of VMs may take, waiting for libvirt included.
+    /// When it takes more, their interval doubles, up to eight times `dear_interval_ms`; it comes back when it fits. Default 20.
+    pub budget_percent: u32,
     /// libvirt's read-only Unix socket. Default `/run/libvirt/libvirt-sock-ro`; with modular daemons
     /// `/run/libvirt/virtqemud-sock-ro`. Where it doesn't exist the agent reports the host alone.
     pub libvirt_socket: PathBuf,
@@ -37,6 +40,7 @@ impl Default for Config {
             dear_interval_ms: 5_000,
             cheap_deadline_ms: None,
             dear_deadline_ms: None,
+            budget_percent: 20,
             libvirt_socket: PathBuf::from("/run/libvirt/libvirt-sock-ro"),
             libvirt_uri: "qemu:///system".to_owned(),
             host_root: PathBuf::from("/"),
@@ -58,6 +62,12 @@ pub enum Error {
         key: &'static str,
         /// What it says.
         value_ms: u64,
+    },
+    /// The budget is no share of a core.
+    #[error("sampler.budget_percent is {percent}; it must be from 1 to 100")]
+    Budget {
+        /// What it says.
+        percent: u32,
     },
     /// A deadline would let one tick run into the next.
     #[error(
@@ -93,6 +103,11 @@ impl Config {
             if !(MIN_INTERVAL_MS..=MAX_INTERVAL_MS).contains(&value_ms) {
                 return Err(Error::Interval { key, value_ms });
             }
+        }
+        if !(1..=100).contains(&self.budget_percent) {
+            return Err(Error::Budget {
+                percent: self.budget_percent,
+            });
         }
         let deadlines = [
             ("cheap_deadline_ms", self.cheap_deadline(), self.cheap_interval_ms),
@@ -154,6 +169,17 @@ mod tests {
                 value_ms: 0
             })
         );
+    }
+
+    #[test]
+    fn refuses_a_budget_that_is_no_share() {
+        for percent in [0, 101] {
+            let config = Config {
+                budget_percent: percent,
+                ..Config::default()
+            };
+            assert_eq!(config.validate(), Err(Error::Budget { percent }));
+        }
     }
 
     #[test]

@@ -6,14 +6,17 @@
 //! [`MAX_PARKED`], and while they are all taken nothing further is risked. A VM that was passed over twice is a gap of that VM.
 
 use super::Config;
+use super::budget::Budget;
+use super::clock::now_us;
 use super::line::{Error, Health, Line};
 use super::outlet::{Closed, Outlet};
-use super::schedule::{Due, Schedule, now_us};
+use super::schedule::{Due, Schedule};
 use crate::libvirt::protocol::Groups;
 use crate::libvirt::{self, Client, rows};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use vmscope_model::{Cause, Gap, Group, Record, VmId};
 
 /// Connections that may wait for an answer that nobody wants any more.
@@ -31,6 +34,9 @@ pub(super) struct DearLoop {
     health: Health,
     parked: Vec<Parked>,
     busy: HashSet<VmId>,
+    budget: Budget,
+    /// What this tick has taken so far.
+    spent: Duration,
 }
 
 struct Answer {
@@ -45,7 +51,8 @@ struct Parked {
 }
 
 impl DearLoop {
-    pub(super) fn new(config: Config, outlet: Outlet) -> Self {
+    pub(super) fn new(config: Config, outlet: Outlet, stretch: watch::Sender<u32>) -> Self {
+        let budget = Budget::new(config.budget_percent, config.dear_interval_ms, stretch);
         let line = Line::new(config.clone());
         let health = Health::new(Group::Dear);
         Self {
@@ -55,6 +62,8 @@ impl DearLoop {
             health,
             parked: Vec::new(),
             busy: HashSet::new(),
+            budget,
+            spent: Duration::ZERO,
         }
     }
 
@@ -62,9 +71,12 @@ impl DearLoop {
         let mut schedule = Schedule::new(Group::Dear, self.config.dear_interval_ms);
         loop {
             let due = schedule.next().await;
+            self.spent = Duration::ZERO;
             let mut record = self.tick(&due).await;
             record.tick.gaps.extend(due.missed);
             self.outlet.send(record).await?;
+            let stretch = self.budget.spend(self.spent);
+            schedule.set_interval(self.config.dear_interval_ms * u64::from(stretch));
         }
     }
 
@@ -98,7 +110,10 @@ impl DearLoop {
         let mut partial = None;
         while Instant::now() < end && (self.line.is_connected() || self.parked.len() < MAX_PARKED) {
             let deadline = end.min(Instant::now() + self.config.dear_deadline());
-            match tokio::time::timeout_at(deadline.into(), self.ask()).await {
+            let asked = Instant::now();
+            let outcome = tokio::time::timeout_at(deadline.into(), self.ask()).await;
+            self.spent += asked.elapsed();
+            match outcome {
                 Ok(Ok(answer)) if partial.is_some() || answer.busy.is_subset(&self.busy) => {
                     return Ok(answer);
                 }

@@ -1,7 +1,9 @@
 //! The loop of the host's own metrics.
 
+use super::clock::now_us;
 use super::outlet::{Closed, Outlet};
-use super::schedule::{Due, Schedule, interval_us, now_us};
+use super::own::Own;
+use super::schedule::{Due, Schedule, interval_us};
 use super::{Config, REPEAT_FACTS};
 use crate::host::{HostSampler, facts};
 use std::convert::Infallible;
@@ -20,6 +22,7 @@ pub(super) struct HostLoop {
     config: Config,
     outlet: Outlet,
     hypervisor: watch::Receiver<String>,
+    own: Own,
     sampler: Option<HostSampler>,
     reading: Option<JoinHandle<Reading>>,
     facts: HostFacts,
@@ -28,11 +31,12 @@ pub(super) struct HostLoop {
 }
 
 impl HostLoop {
-    pub(super) fn new(config: Config, outlet: Outlet, hypervisor: watch::Receiver<String>) -> Self {
+    pub(super) fn new(config: Config, outlet: Outlet, hypervisor: watch::Receiver<String>, own: Own) -> Self {
         Self {
             config,
             outlet,
             hypervisor,
+            own,
             sampler: None,
             reading: None,
             facts: HostFacts::default(),
@@ -85,9 +89,10 @@ impl HostLoop {
         let wants_facts = self
             .facts_taken
             .is_none_or(|taken| taken.elapsed() >= REPEAT_FACTS);
+        let own = self.own.values(now_us());
         tokio::task::spawn_blocking(move || {
             let read_us = now_us();
-            let mut record = sampler.sample(devices);
+            let mut record = sampler.sample(devices, &own);
             record.tick.time_us = read_us;
             (sampler, record, wants_facts.then(facts))
         })

@@ -1,6 +1,7 @@
 //! The line to libvirt: one connection of a loop, made anew when it is lost, and what to say about its failures.
 
 use super::Config;
+use crate::libvirt::protocol::Access;
 use crate::libvirt::{self, Client};
 use std::io;
 use vmscope_model::{Cause, Group};
@@ -45,7 +46,14 @@ impl Line {
         let is_new = kept.is_none();
         let client = match kept {
             Some(client) => client,
-            None => Client::connect(&self.config.libvirt_socket, &self.config.libvirt_uri).await?,
+            None => {
+                Client::connect(
+                    &self.config.libvirt_socket,
+                    &self.config.libvirt_uri,
+                    Access::Read,
+                )
+                .await?
+            }
         };
         Ok((self.client.insert(client), is_new))
     }

@@ -20,13 +20,14 @@ mod window;
 pub use session::Error;
 
 use crate::buffer::Buffer;
+use crate::enrol::Credentials;
 use crate::metrics::Metrics;
 use race::Race;
 use session::{Ending, Patience};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-use vmscope_link::{Backoff, Dialer, Session};
+use vmscope_link::{Backoff, Session};
 use vmscope_model::HostId;
 use vmscope_service::admin::Check;
 
@@ -52,8 +53,8 @@ pub struct Uplink {
     pub host: HostId,
     /// Collectors as `host:port`, in order of preference; resolved at each attempt.
     pub collectors: Vec<String>,
-    /// Makes the sessions.
-    pub dialer: Dialer,
+    /// Makes the sessions, and shows who this is.
+    pub credentials: Credentials,
     /// Where the records are.
     pub buffer: Buffer,
     /// Counts what happens.
@@ -88,10 +89,11 @@ impl Uplink {
             tokio::select! {
                 () = finished.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
+                () = self.credentials.replaced() => {}
             }
         }
         // A handshake that nobody answers would keep the farewell waiting for seconds.
-        if tokio::time::timeout(FAREWELL_DEADLINE, self.dialer.close("agent stops"))
+        if tokio::time::timeout(FAREWELL_DEADLINE, self.credentials.dialer().close("agent stops"))
             .await
             .is_err()
         {
@@ -158,7 +160,9 @@ impl Uplink {
                 return (number, None);
             }
         };
-        let attempts = addresses.iter().map(|address| self.dialer.connect(*address));
+        self.credentials.refresh().await;
+        let dialer = self.credentials.dialer();
+        let attempts = addresses.iter().map(|address| dialer.connect(*address));
         let mut race = Race::new(attempts.collect());
         while let Some(connected) = race.next().await {
             match connected {
@@ -220,7 +224,15 @@ impl Uplink {
     fn failed(&self, collector: &str, error: &Error) {
         self.metrics.failures.inc();
         self.check.down(format!("not connected to {collector}"));
-        tracing::warn!(collector, error = chain(error), "no session with the collector");
+        let advice = match error {
+            Error::Link(link) => self.credentials.advice(link),
+            _ => None,
+        };
+        if let Some(advice) = advice {
+            tracing::error!(collector, error = chain(error), advice, "certificates don't fit");
+        } else {
+            tracing::warn!(collector, error = chain(error), "no session with the collector");
+        }
     }
 }
 
@@ -244,9 +256,9 @@ async fn overdue(finished: &CancellationToken) {
 }
 
 /// An error with all its causes, on one line.
-fn chain(error: &Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
         source = cause.source();

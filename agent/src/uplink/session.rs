@@ -6,7 +6,7 @@ use crate::buffer::{self, Batch};
 use std::io;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use vmscope_link::{Receiver, Sender, Session};
+use vmscope_link::{Fingerprint, Receiver, Sender, Session};
 use vmscope_model::wire::{self, Frame, FrameEncoder, Message};
 use vmscope_model::{Position, Record};
 
@@ -97,6 +97,7 @@ pub(super) async fn hold(
         peer,
         remote,
         control,
+        ..
     } = session;
     let introduction = introduce(&mut sender, &mut receiver);
     let (software, clock_us, committed) = tokio::time::timeout(patience.deadline(), introduction)
@@ -177,8 +178,24 @@ async fn introduce(
 
 async fn take_acknowledgements(uplink: &Uplink, window: &Window, mut receiver: Receiver) -> Error {
     loop {
+        let credentials = &uplink.credentials;
         let position = match receiver.recv().await {
             Ok(Some(Message::Ack(position))) => position,
+            Ok(Some(Message::Issued {
+                certificate,
+                authority,
+            })) => {
+                credentials.accept(certificate, authority).await;
+                continue;
+            }
+            Ok(Some(Message::NotRenewed { code, advice })) => {
+                credentials.not_renewed(&code, &advice);
+                continue;
+            }
+            Ok(Some(Message::Trust { roots })) => {
+                credentials.compare(Fingerprint::new(roots));
+                continue;
+            }
             Ok(Some(Message::Refuse { code, advice })) => return Error::Refused { code, advice },
             Ok(Some(_)) => return Error::Protocol,
             Ok(None) => return Error::Ended,
@@ -210,6 +227,11 @@ impl Outbound<'_> {
         let mut cursor = None;
         loop {
             self.window.open().await;
+            if self.uplink.credentials.is_due()
+                && let Some(request) = self.uplink.credentials.request().await
+            {
+                self.sender.send(&request).await?;
+            }
             // Both before looking, so that what happens meanwhile makes for another look.
             let last_look = finished.is_cancelled();
             let seen = status.borrow_and_update().newest;
@@ -227,6 +249,7 @@ impl Outbound<'_> {
                     changed = status.wait_for(|status| status.newest != seen) => {
                         changed.map_err(|_| buffer::Error::Closed)?;
                     }
+                    () = self.uplink.credentials.due() => {}
                     () = finished.cancelled() => {}
                 }
             }

@@ -67,7 +67,16 @@ impl Guests {
 
     /// Sends `signal` to the QEMU of guest `number`.
     pub(crate) fn signal(&self, number: usize, signal: &str) {
-        let file = self.state.join(format!("run/qemu/vmscope-demo-{number}.pid"));
+        self.signal_to(&format!("run/qemu/vmscope-demo-{number}.pid"), signal);
+    }
+
+    /// Sends `signal` to libvirtd.
+    pub(crate) fn signal_libvirtd(&self, signal: &str) {
+        self.signal_to("libvirtd.pid", signal);
+    }
+
+    fn signal_to(&self, file: &str, signal: &str) {
+        let file = self.state.join(file);
         let pid = std::fs::read_to_string(file).unwrap();
         let status = Command::new("kill").args([signal, pid.trim()]).status().unwrap();
         assert!(status.success());

@@ -13,7 +13,7 @@ use guests::Guests;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use vmscope_agent::sampler::{Config, SINK_RECORDS, Sampler};
 use vmscope_model::catalogue::vm;
@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A running sampler; it stops with this value.
 struct Running {
     records: mpsc::Receiver<Record>,
+    stretch: watch::Receiver<u32>,
     _stop: DropGuard,
 }
 
@@ -33,9 +34,12 @@ impl Running {
         config.validate().unwrap();
         let (sink, records) = mpsc::channel(SINK_RECORDS);
         let stopping = CancellationToken::new();
-        tokio::spawn(Sampler::new(config).run(sink, stopping.clone()));
+        let sampler = Sampler::new(config);
+        let stretch = sampler.stretch();
+        tokio::spawn(sampler.run(sink, stopping.clone()));
         Self {
             records,
+            stretch,
             _stop: stopping.drop_guard(),
         }
     }
@@ -102,7 +106,7 @@ fn names(record: &Record) -> HashMap<VmId, String> {
     facts
         .filter_map(|fact| match fact {
             Fact::Vm(facts) => Some((facts.vm, facts.name.clone())),
-            Fact::Host(_) | Fact::Run(_) => None,
+            Fact::Host(_) | Fact::Run(_) | Fact::Guest(_) => None,
         })
         .collect()
 }
@@ -256,6 +260,47 @@ async fn a_libvirtd_that_is_killed_leaves_gaps_until_it_is_back() {
     guests.run(&["start"]);
     let back = running.find(is_cheap).await;
     assert_eq!(vms_with(&back, vm::CPU_TIME_NS).len(), 2);
+    running.find(is_dear).await;
+}
+
+#[tokio::test]
+async fn a_libvirtd_that_takes_too_long_is_asked_more_rarely_and_that_is_no_gap() {
+    let guests = Guests::own(1);
+    let mut running = Running::start(Config {
+        dear_interval_ms: 1_000,
+        // Asked twice in vain, a tick takes 300 ms: three times its budget.
+        dear_deadline_ms: Some(150),
+        budget_percent: 10,
+        ..config(&guests)
+    });
+    running.find(is_dear).await;
+    let mut gaps = Vec::new();
+    for (signal, stretch) in [("-STOP", 4), ("-CONT", 1)] {
+        guests.signal_libvirtd(signal);
+        let change = async {
+            while *running.stretch.borrow() != stretch {
+                gaps.extend(running.next().await.tick.gaps);
+            }
+        };
+        let changed = tokio::time::timeout(PATIENCE, change).await;
+        if changed.is_err() {
+            guests.signal_libvirtd("-CONT");
+            panic!("never {stretch} times the interval");
+        }
+    }
+    let moments: Vec<i64> = gaps
+        .iter()
+        .filter(|gap| gap.group == Group::Dear)
+        .map(|gap| gap.from_us)
+        .collect();
+    assert!(moments.len() >= 4, "{moments:?}");
+    assert!(gaps.iter().all(|gap| gap.ticks == 1), "{gaps:?}");
+    // Two at one second, then two at two: what lies between is nobody's loss.
+    let distances: Vec<i64> = moments
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]) / 1_000_000)
+        .collect();
+    assert!(distances.contains(&2), "{distances:?}");
     running.find(is_dear).await;
 }
 

@@ -5,12 +5,13 @@ use super::intake::{Identified, Intake};
 use super::session::{End, Greeting, Refusal, welcome};
 use super::writer::Outcome;
 use crate::database::chain;
+use crate::enrol::renewal::{self, Letters, Renewals};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use vmscope_link::{Receiver, Sender};
+use vmscope_link::{Fingerprint, Receiver, Sender};
 use vmscope_model::wire::Message;
 use vmscope_model::{HostId, Position};
 use vmscope_store::session::Opening;
@@ -51,19 +52,31 @@ impl Tenure {
     }
 }
 
-/// Serves an agent until it goes, breaks a rule, is replaced by its own newer session, or the collector stops.
+/// Who an agent's session comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller {
+    pub(super) host: HostId,
+    pub(super) certificate: Fingerprint,
+    pub(super) remote: SocketAddr,
+}
+
+/// Serves an agent until it goes, breaks a rule, is revoked, is replaced by its own newer session, or the collector stops.
 pub(super) async fn serve(
     centre: &Arc<Centre>,
-    (host, remote): (HostId, SocketAddr),
+    caller: Caller,
     greeting: Greeting,
     tenure: &mut Option<Tenure>,
     sender: &mut Sender,
     receiver: &mut Receiver,
 ) -> Result<(), End> {
+    // Before it takes its seat: a stolen certificate must not displace the session of the host itself.
+    let host = caller.host;
+    let pass = centre.gate.admit(host, caller.certificate).await?;
+    centre.pace.begin(Some(host))?;
     let seat = centre.registry.enter(host);
     let conversation = async {
         centre.clocks.note(host, greeting.clock_offset_us);
-        let (held, committed) = begin(centre, host, remote, &greeting).await?;
+        let (held, committed) = begin(centre, caller, &greeting).await?;
         *tenure = Some(held);
         let identified = Identified {
             host,
@@ -81,32 +94,29 @@ pub(super) async fn serve(
             clock.offset_ms = greeting.clock_offset_us / 1000,
             "agent connected"
         );
-        converse(centre, intake, sender, receiver).await
+        let letters = renewal::open(&centre.registrar, host, caller.certificate);
+        converse(centre, intake, letters, sender, receiver).await
     };
     tokio::select! {
         end = conversation => end,
         () = seat.replaced() => Err(Refusal::Replaced.into()),
+        () = pass.revoked() => Err(Refusal::Revoked.into()),
     }
 }
 
 /// Makes the session the host's newest, and learns what is committed: nothing older can change that any more.
-async fn begin(
-    centre: &Centre,
-    host: HostId,
-    remote: SocketAddr,
-    greeting: &Greeting,
-) -> Result<(Tenure, Vec<Position>), End> {
+async fn begin(centre: &Centre, caller: Caller, greeting: &Greeting) -> Result<(Tenure, Vec<Position>), End> {
     let store = &centre.database.store;
     let insist = &centre.database.availability;
     let _beginning = centre.beginnings.acquire().await.map_err(|_| End::Stopping)?;
     let host_id = insist
-        .insist(|| vmscope_store::entity::register_host(store, host))
+        .insist(|| vmscope_store::entity::register_host(store, caller.host))
         .await
         .map_err(End::from_failure)?;
     let opening = Opening {
         host_id,
         collector: centre.name.clone(),
-        remote: remote.to_string(),
+        remote: caller.remote.to_string(),
         agent_version: greeting.software.clone(),
         clock_offset_us: greeting.clock_offset_us,
     };
@@ -124,30 +134,37 @@ async fn begin(
 async fn converse(
     centre: &Centre,
     intake: Intake<'_>,
+    (renewals, letters): (Renewals, Letters),
     sender: &mut Sender,
     receiver: &mut Receiver,
 ) -> Result<(), End> {
     let (pending, outcomes) = mpsc::channel(FRAMES_IN_FLIGHT);
     let reading = async move {
         tokio::select! {
-            end = read(intake, centre, receiver, pending) => end,
+            end = read(intake, renewals, centre, receiver, pending) => end,
             () = centre.stopping.cancelled() => Ok(()),
         }
     };
     // Reading that ends well drops `pending`; what is queued is still committed and acknowledged.
-    tokio::try_join!(reading, acknowledge(outcomes, sender)).map(|_| ())
+    tokio::try_join!(reading, acknowledge(outcomes, letters, sender)).map(|_| ())
 }
 
 /// Hands frames to the host's writer until the agent ends its stream.
 async fn read(
     mut intake: Intake<'_>,
+    mut renewals: Renewals,
     centre: &Centre,
     receiver: &mut Receiver,
     pending: mpsc::Sender<Pending>,
 ) -> Result<(), End> {
     while let Some(message) = receiver.recv().await? {
-        let Message::Frame(frame) = message else {
-            return Err(Refusal::UnexpectedMessage.into());
+        let frame = match message {
+            Message::Frame(frame) => frame,
+            Message::Renew { request } => {
+                renewals.take(&request).await;
+                continue;
+            }
+            _ => return Err(Refusal::UnexpectedMessage.into()),
         };
         if let Some((job, position, outcome)) = intake.take(&frame).await? {
             // Either end that is gone means that the collector stops.
@@ -166,9 +183,23 @@ async fn read(
     Ok(())
 }
 
-/// Tells the agent of each commit.
-async fn acknowledge(mut outcomes: mpsc::Receiver<Pending>, sender: &mut Sender) -> Result<(), End> {
-    while let Some((position, outcome)) = outcomes.recv().await {
+/// Tells the agent of each commit, and what else it has to know.
+async fn acknowledge(
+    mut outcomes: mpsc::Receiver<Pending>,
+    mut letters: Letters,
+    sender: &mut Sender,
+) -> Result<(), End> {
+    loop {
+        let (position, outcome) = tokio::select! {
+            pending = outcomes.recv() => match pending {
+                Some(pending) => pending,
+                None => return Ok(()),
+            },
+            letter = letters.next() => {
+                sender.send(&letter).await?;
+                continue;
+            }
+        };
         match outcome.await {
             Ok(Outcome::Committed) => sender.send(&Message::Ack(position)).await?,
             Ok(Outcome::Refused) => return Err(Refusal::BadData(None).into()),
@@ -176,5 +207,4 @@ async fn acknowledge(mut outcomes: mpsc::Receiver<Pending>, sender: &mut Sender)
             Err(_) => return Err(End::Stopping),
         }
     }
-    Ok(())
 }

@@ -215,7 +215,7 @@ impl<'a> Intake<'a> {
 
 impl End {
     /// What a failed database call means for a session.
-    pub(super) fn from_failure(failure: Failure) -> Self {
+    pub(crate) fn from_failure(failure: Failure) -> Self {
         match failure {
             Failure::Stopping => Self::Stopping,
             Failure::Refused(error) => Refusal::BadData(Some(error)).into(),

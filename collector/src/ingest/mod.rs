@@ -24,6 +24,8 @@ mod writer;
 
 use crate::config::Config;
 use crate::database::Database;
+use crate::enrol::Registrar;
+use crate::enrol::gate::Gate;
 use crate::feed::Hub;
 use crate::metrics::Metrics;
 pub(crate) use session::{End, Refusal, welcome};
@@ -53,6 +55,8 @@ pub(crate) struct Centre {
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Metrics,
     pub(crate) stopping: CancellationToken,
+    gate: Arc<Gate>,
+    registrar: Arc<Registrar>,
     registry: Arc<Registry>,
     beginnings: Semaphore,
     clocks: Clocks,
@@ -61,11 +65,19 @@ pub(crate) struct Centre {
     writers: Writers,
 }
 
+/// Who is let in, and who gets certificates.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) registrar: Arc<Registrar>,
+}
+
 impl Centre {
     /// Starts the writers of the collector called `name`.
     pub(crate) fn start(
         name: String,
         database: Arc<Database>,
+        door: Door,
         config: &Config,
         metrics: &Metrics,
         lifecycle: &Lifecycle,
@@ -86,6 +98,8 @@ impl Centre {
             hub: Arc::new(Hub::new(metrics.clone())),
             metrics: metrics.clone(),
             stopping: lifecycle.stopping(),
+            gate: door.gate,
+            registrar: door.registrar,
             registry: Arc::default(),
             beginnings: Semaphore::new(BEGINNINGS),
             clocks: Clocks::new(config.limits.clock_offset(), metrics.clocks_off.clone()),
@@ -100,7 +114,7 @@ impl Centre {
 }
 
 /// Accepts sessions until the collector stops.
-pub(crate) async fn accept(listener: Listener, centre: Arc<Centre>, lifecycle: Lifecycle) {
+pub(crate) async fn accept(listener: Arc<Listener>, centre: Arc<Centre>, lifecycle: Lifecycle) {
     loop {
         let incoming = tokio::select! {
             incoming = listener.accept() => incoming,

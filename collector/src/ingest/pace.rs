@@ -7,6 +7,7 @@
 //! A session beyond the limit of beginnings is refused with a code, and its agent comes again later.
 
 use super::queue::Lane;
+use super::session::Refusal;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use governor::clock::{Clock, DefaultClock};
@@ -115,13 +116,20 @@ impl Pace {
         }
     }
 
-    /// Whether a session may begin now, of `host` if it is an agent's.
-    pub(super) fn may_begin(&self, host: Option<HostId>) -> bool {
+    /// Refuses a session that begins too soon, of `host` if it is an agent's. Who has no right to a session of the host
+    /// must not get here: it would use up what the host may.
+    pub(super) fn begin(&self, host: Option<HostId>) -> Result<(), Refusal> {
         if self.begun.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
             self.of_host.retain_recent();
         }
         // One host that comes too often does not use up what the others may.
-        host.is_none_or(|host| self.of_host.check_key(&host).is_ok()) && self.sessions.check().is_ok()
+        let may =
+            host.is_none_or(|host| self.of_host.check_key(&host).is_ok()) && self.sessions.check().is_ok();
+        if may {
+            Ok(())
+        } else {
+            Err(Refusal::TooManySessions)
+        }
     }
 
     /// The limits of one host's session, at their beginning.
@@ -205,9 +213,10 @@ mod tests {
             ..Limits::default()
         });
         let host = |number| Some(HostId(Uuid::from_u128(number)));
-        assert!(pace.may_begin(host(1)) && pace.may_begin(host(1)));
-        assert!(!pace.may_begin(host(1)));
-        assert!(pace.may_begin(None));
-        assert!(!pace.may_begin(host(2)), "all sessions together have a limit too");
+        let may = |host| pace.begin(host).is_ok();
+        assert!(may(host(1)) && may(host(1)));
+        assert!(!may(host(1)));
+        assert!(may(None));
+        assert!(!may(host(2)), "all sessions together have a limit too");
     }
 }

@@ -1,14 +1,15 @@
 //! The beginning and the end of every session: who it is, what it is here for, and why it was refused.
 
-use super::agent::Tenure;
+use super::agent::{Caller, Tenure};
 use super::clock::{self, now_us};
 use super::{Centre, agent};
 use crate::database::chain;
+use crate::enrol::desk;
 use crate::feed;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-use vmscope_link::{CloseCode, Control, Incoming, Receiver, Role, Session};
+use vmscope_link::{Arrival, CloseCode, Control, Incoming, Receiver, Role, Session};
 use vmscope_model::wire::{self, Columns, Message};
 use vmscope_model::{HostId, Position};
 
@@ -85,6 +86,12 @@ pub(crate) enum Refusal {
     /// A newer session speaks for the host.
     #[error("a newer session of this host took over; do two agents share one certificate?")]
     Replaced,
+    /// The host or its certificate is revoked.
+    #[error(
+        "this host or its certificate is revoked; if it may come back, make a token for it (vmscope-collector enrol token \
+         create --host UUID) and enrol again (vmscope-agent enrol)"
+    )]
+    Revoked,
     /// The feed can't say more in this session.
     #[error("the feed begins anew: {0}")]
     FeedExhausted(wire::Error),
@@ -106,6 +113,7 @@ impl Refusal {
             Self::BadData(_) => "bad_data",
             Self::TooManySessions => "too_many_sessions",
             Self::Replaced => "replaced",
+            Self::Revoked => "revoked",
             Self::FeedExhausted(_) => "feed_exhausted",
         }
     }
@@ -150,8 +158,9 @@ pub(crate) fn welcome(committed: Vec<Position>) -> Message {
 
 /// Serves one connection from its handshake to its end.
 pub(super) async fn serve(incoming: Incoming, centre: Arc<Centre>) {
-    let mut session = match incoming.establish().await {
-        Ok(session) => session,
+    let mut session = match incoming.receive().await {
+        Ok(Arrival::Session(session)) => session,
+        Ok(Arrival::Enrolment(enrolment)) => return desk::serve(enrolment, &centre.registrar).await,
         Err(refused) => {
             centre.metrics.refuse(refused.cause.name());
             tracing::debug!(remote = %refused.remote, error = chain(&refused), "connection refused");
@@ -175,27 +184,27 @@ async fn converse(
     let Session {
         peer,
         remote,
+        certificate,
         sender,
         receiver,
         control,
     } = session;
-    let host = match peer {
-        Role::Agent(host) => Some(*host),
-        _ => None,
-    };
-    if !centre.pace.may_begin(host) {
-        return Err(Refusal::TooManySessions.into());
-    }
     let served = async {
         match peer {
             Role::Agent(host) => {
                 let _open = centre.metrics.session("agent");
                 let greeting = hello(receiver, control).await?;
-                agent::serve(centre, (*host, *remote), greeting, tenure, sender, receiver).await
+                let caller = Caller {
+                    host: *host,
+                    certificate: *certificate,
+                    remote: *remote,
+                };
+                agent::serve(centre, caller, greeting, tenure, sender, receiver).await
             }
             Role::Web(name) => {
                 let _open = centre.metrics.session("web");
                 let greeting = hello(receiver, control).await?;
+                centre.pace.begin(None)?;
                 tracing::info!(web.name = %name, web.version = greeting.software, "web server connected");
                 feed::serve(centre, sender, receiver).await
             }

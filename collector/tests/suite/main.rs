@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod certificates;
 mod cli;
 mod failures;
 mod feed;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -45,6 +46,13 @@ impl Site {
         Self::start_as("test", authority, url, set).await
     }
 
+    /// A collector that signs certificates with the authority in `dir`.
+    pub(crate) async fn start_with_authority(url: &str, dir: &Path) -> Self {
+        let authority = Arc::new(Authority::open(dir).expect("an authority"));
+        let signs = config::Authority::new(dir.to_owned());
+        Self::start_as("test", authority, url, |config| config.authority = Some(signs)).await
+    }
+
     /// A collector called `name`, with a certificate of `authority`.
     pub(crate) async fn start_as(
         name: &str,
@@ -63,6 +71,7 @@ impl Site {
             listen: loopback,
             admin: loopback,
             identity: IdentityFiles::within("unused".as_ref()),
+            authority: None,
             database: config::Database::new(Secret::new(url.to_owned())),
             limits: config::Limits::default(),
             telemetry: telemetry::Config::default(),

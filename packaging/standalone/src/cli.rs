@@ -44,6 +44,9 @@ pub struct Options {
     /// libvirt's read-only socket.
     #[arg(long, value_name = "FILE", default_value = "/run/libvirt/libvirt-sock-ro")]
     pub libvirt_socket: PathBuf,
+    /// libvirt's read-write socket. When given, guests are asked about themselves through QEMU's guest agent.
+    #[arg(long, value_name = "FILE")]
+    pub guest_socket: Option<PathBuf>,
 }
 
 /// Runs the command; what fails is said on standard error.

@@ -1,7 +1,7 @@
 //! Who the three parts are to each other: an authority in the data directory, and a fresh certificate for each at each start.
 
 use anyhow::Context;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use uuid::Uuid;
 use vmscope_link::authority::LEAF_DAYS;
 use vmscope_link::{Authority, Identity, IdentityFiles, Role, Validity};
@@ -17,6 +17,8 @@ pub(crate) struct Issued {
 /// The three parts' certificates.
 #[derive(Debug)]
 pub(crate) struct Identities {
+    /// Where the authority is: the collector renews the agent's certificate while all of them run.
+    pub(crate) authority_dir: PathBuf,
     pub(crate) collector: Issued,
     pub(crate) web: Issued,
     pub(crate) agent: Issued,
@@ -46,6 +48,7 @@ impl Identities {
             collector: issue("collector", &Role::Collector("local".to_owned()))?,
             web: issue("web", &Role::Web("local".to_owned()))?,
             agent: issue("agent", &Role::Agent(host_id(data_dir)?))?,
+            authority_dir: folder,
         })
     }
 }

@@ -5,6 +5,7 @@ use crate::identities::Identities;
 use anyhow::{Context, ensure};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use vmscope_agent::sampler::GuestConfig;
 use vmscope_service::{Lifecycle, Secret, telemetry};
 
 /// Everything inside listens on loopback, on ports that the system chooses.
@@ -47,6 +48,9 @@ async fn start_collector(
         listen: INSIDE,
         admin: INSIDE,
         identity: identities.collector.files.clone(),
+        authority: Some(vmscope_collector::config::Authority::new(
+            identities.authority_dir.clone(),
+        )),
         database: vmscope_collector::config::Database::new(Secret::new(database_url.to_owned())),
         limits: vmscope_collector::config::Limits::default(),
         telemetry: telemetry::Config::default(),
@@ -87,17 +91,32 @@ async fn start_agent(
 ) -> anyhow::Result<()> {
     let config = vmscope_agent::Config {
         collectors: vec![collector.to_string()],
-        identity: identities.agent.files.clone(),
+        identity: Some(identities.agent.files.clone()),
+        enrol: None,
         data_dir: data_dir.join("agent"),
         admin_address: None,
+        nice: None,
         buffer: vmscope_agent::buffer::Config::default(),
         sampler: vmscope_agent::sampler::Config {
             libvirt_socket: options.libvirt_socket.clone(),
             ..vmscope_agent::sampler::Config::default()
         },
+        guest: guests(options),
         telemetry: telemetry::Config::default(),
     };
     config.validate()?;
     vmscope_agent::start(&config, &identities.agent.identity, lifecycle).await?;
     Ok(())
+}
+
+fn guests(options: &Options) -> GuestConfig {
+    let default = GuestConfig::default();
+    match &options.guest_socket {
+        Some(socket) => GuestConfig {
+            enabled: true,
+            libvirt_socket: socket.clone(),
+            ..default
+        },
+        None => default,
+    }
 }

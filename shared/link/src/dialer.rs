@@ -2,6 +2,7 @@
 
 use crate::cause::Cause;
 use crate::error::Error;
+use crate::fingerprint::Fingerprint;
 use crate::identity::Identity;
 use crate::limits::{Side, Timing, transport};
 use crate::listener::peer;
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The dialling end: one UDP socket for each address family, made at the first call and used for every session.
 #[derive(Debug)]
 pub struct Dialer {
-    config: ClientConfig,
+    config: Mutex<ClientConfig>,
     timing: Timing,
     endpoints: Mutex<Endpoints>,
 }
@@ -40,13 +41,21 @@ impl Dialer {
     /// # Errors
     /// [`Error::Tls`] when the identity can't be used.
     pub fn with_timing(identity: &Identity, timing: Timing) -> Result<Self, Error> {
-        let mut config = ClientConfig::new(Arc::new(tls::client(identity)?));
-        config.transport_config(transport(timing, Side::Client));
         Ok(Self {
-            config,
+            config: Mutex::new(configuration(identity, timing)?),
             timing,
             endpoints: Mutex::default(),
         })
+    }
+
+    /// Shows `identity` in the sessions to come. Those that are open go on.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when the identity can't be used.
+    pub fn set_identity(&self, identity: &Identity) -> Result<(), Error> {
+        let config = configuration(identity, self.timing)?;
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
     }
 
     /// Opens a session with the collector at `address`.
@@ -58,16 +67,8 @@ impl Dialer {
     /// [`Error::Bind`], [`Error::Dial`], [`Error::Connect`], [`Error::PeerRole`] and [`Error::NotCollector`] as they say.
     pub async fn connect(&self, address: SocketAddr) -> Result<Session, Error> {
         let connecting = self.begin(address)?;
-        let connect = |cause, source| Error::Connect {
-            address,
-            cause,
-            source,
-        };
-        let connection = match tokio::time::timeout(self.timing.handshake_deadline, connecting).await {
-            Ok(result) => result.map_err(|error| connect(Cause::of(&error), Some(error)))?,
-            Err(_) => return Err(connect(Cause::HandshakeTimeout, None)),
-        };
-        let peer = collector(&connection).inspect_err(|_| {
+        let connection = shake_hands(connecting, address, self.timing).await?;
+        let peer = collector_and_certificate(&connection).inspect_err(|_| {
             connection.close(VarInt::from_u32(CloseCode::WrongRole as u32), b"no collector");
         })?;
         let (send, receive) = connection.open_bi().await?;
@@ -96,15 +97,44 @@ impl Dialer {
                 source,
             })?),
         };
+        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
         endpoint
-            .connect_with(self.config.clone(), address, SERVER_NAME)
+            .connect_with(config, address, SERVER_NAME)
             .map_err(|source| Error::Dial { address, source })
     }
 }
 
-fn collector(connection: &Connection) -> Result<Role, Error> {
+fn configuration(identity: &Identity, timing: Timing) -> Result<ClientConfig, Error> {
+    let mut config = ClientConfig::new(Arc::new(tls::client(identity)?));
+    config.transport_config(transport(timing, Side::Client));
+    Ok(config)
+}
+
+/// Waits for the end of the handshake, as long as `timing` allows.
+pub(crate) async fn shake_hands(
+    connecting: Connecting,
+    address: SocketAddr,
+    timing: Timing,
+) -> Result<Connection, Error> {
+    let failed = |cause, source| Error::Connect {
+        address,
+        cause,
+        source,
+    };
+    match tokio::time::timeout(timing.handshake_deadline, connecting).await {
+        Ok(result) => result.map_err(|error| failed(Cause::of(&error), Some(error))),
+        Err(_) => Err(failed(Cause::HandshakeTimeout, None)),
+    }
+}
+
+/// The collector at the other end.
+pub(crate) fn collector(connection: &Connection) -> Result<Role, Error> {
+    collector_and_certificate(connection).map(|(role, _)| role)
+}
+
+fn collector_and_certificate(connection: &Connection) -> Result<(Role, Fingerprint), Error> {
     match peer(connection).map_err(Error::PeerRole)? {
-        peer @ Role::Collector(_) => Ok(peer),
-        other => Err(Error::NotCollector(other)),
+        peer @ (Role::Collector(_), _) => Ok(peer),
+        (other, _) => Err(Error::NotCollector(other)),
     }
 }

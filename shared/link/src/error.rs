@@ -1,6 +1,7 @@
 //! What can go wrong on this side of a link.
 
 use crate::cause::Cause;
+use crate::fingerprint::Fingerprint;
 use crate::role::{self, Role};
 use quinn::crypto::rustls::NoInitialCipherSuite;
 use quinn::{ConnectError, ConnectionError, ReadError, WriteError};
@@ -43,6 +44,17 @@ pub enum Error {
         /// What QUIC or TLS says; nothing at a deadline.
         #[source]
         source: Option<ConnectionError>,
+    },
+    /// The collector's authority is not the one that was pinned.
+    #[error(
+        "the collector at {address} has another authority than the pinned one (it shows {shown:?}): compare --ca-sha256 with \
+         what the collector's `enrol token create` printed; nothing was sent"
+    )]
+    WrongPin {
+        /// The address.
+        address: SocketAddr,
+        /// The fingerprints of the roots that it shows.
+        shown: Vec<Fingerprint>,
     },
     /// The certificate of the peer names no role.
     #[error("peer's certificate has no role")]
@@ -98,6 +110,7 @@ impl Error {
             Self::Bind { .. } => "bind",
             Self::Dial { .. } => "dial",
             Self::Connect { cause, .. } => cause.name(),
+            Self::WrongPin { .. } => "wrong_pin",
             Self::PeerRole(_) => "peer_role",
             Self::NotCollector(_) => "not_collector",
             Self::Rejected(_) => "rejected",

@@ -58,6 +58,8 @@ pub struct Limits {
     pub connections: usize,
     /// Whom the listener lets in.
     pub admits: Vec<Kind>,
+    /// Whether hosts without a certificate may ask for one ([`Incoming::receive`](crate::Incoming::receive)).
+    pub enrolment: bool,
     /// Times of each connection.
     pub timing: Timing,
 }
@@ -68,6 +70,7 @@ impl Default for Limits {
             handshakes: 256,
             connections: 16_384,
             admits: vec![Kind::Agent, Kind::Web],
+            enrolment: false,
             timing: Timing::default(),
         }
     }

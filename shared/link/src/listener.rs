@@ -4,7 +4,10 @@
 //! a deadline and a limit on how many run at once. Whatever arrives, the listener goes on.
 
 use crate::cause::{Cause, Reason, Refused};
+use crate::enrolment::Enrolment;
 use crate::error::Error;
+use crate::fingerprint::Fingerprint;
+use crate::fork::Fork;
 use crate::identity::Identity;
 use crate::limits::{
     CALM_PART, INCOMING_BYTES, INCOMING_TOTAL_BYTES, Limits, Side, WAITING_PER_HANDSHAKE, transport,
@@ -12,6 +15,7 @@ use crate::limits::{
 use crate::role::Role;
 use crate::session::{CloseCode, Session};
 use crate::tls;
+use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connection, Endpoint, ServerConfig, VarInt};
 use rustls::pki_types::CertificateDer;
 use std::net::SocketAddr;
@@ -33,12 +37,7 @@ impl Listener {
     /// # Errors
     /// [`Error::Tls`] when the identity can't serve, [`Error::Bind`] when the address can't be bound.
     pub fn bind(address: SocketAddr, identity: &Identity, limits: Limits) -> Result<Self, Error> {
-        let mut config = ServerConfig::with_crypto(Arc::new(tls::server(identity)?));
-        config
-            .transport_config(transport(limits.timing, Side::Server))
-            .max_incoming(limits.handshakes.saturating_mul(WAITING_PER_HANDSHAKE))
-            .incoming_buffer_size(INCOMING_BYTES)
-            .incoming_buffer_size_total(INCOMING_TOTAL_BYTES);
+        let config = configuration(identity, &limits)?;
         let endpoint = Endpoint::server(config, address).map_err(|source| Error::Bind { address, source })?;
         let handshakes = Arc::new(Semaphore::new(limits.handshakes));
         Ok(Self {
@@ -46,6 +45,16 @@ impl Listener {
             handshakes,
             limits: Arc::new(limits),
         })
+    }
+
+    /// Shows `identity` from now on, and trusts what it trusts. Sessions go on.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when the identity can't serve.
+    pub fn set_identity(&self, identity: &Identity) -> Result<(), Error> {
+        let config = configuration(identity, &self.limits)?;
+        self.endpoint.set_server_config(Some(config));
+        Ok(())
     }
 
     /// The address that is really bound.
@@ -97,6 +106,33 @@ impl Listener {
     }
 }
 
+fn configuration(identity: &Identity, limits: &Limits) -> Result<ServerConfig, Error> {
+    let sessions = Arc::new(tls::server(identity)?);
+    let mut config = if limits.enrolment {
+        ServerConfig::with_crypto(Arc::new(Fork {
+            first: sessions,
+            second: Arc::new(tls::enrolment_server(identity)?),
+        }))
+    } else {
+        ServerConfig::with_crypto(sessions)
+    };
+    config
+        .transport_config(transport(limits.timing, Side::Server))
+        .max_incoming(limits.handshakes.saturating_mul(WAITING_PER_HANDSHAKE))
+        .incoming_buffer_size(INCOMING_BYTES)
+        .incoming_buffer_size_total(INCOMING_TOTAL_BYTES);
+    Ok(config)
+}
+
+/// What a connection became.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A peer with a certificate.
+    Session(Session),
+    /// A host that asks for one.
+    Enrolment(Enrolment),
+}
+
 /// A connection that has begun; dropped, it is refused.
 #[derive(Debug)]
 pub struct Incoming {
@@ -117,6 +153,22 @@ impl Incoming {
     /// [`Refused`] with its cause; the peer is told, as far as it can be.
     pub async fn establish(self) -> Result<Session, Refused> {
         let remote = self.remote();
+        match self.receive().await? {
+            Arrival::Session(session) => Ok(session),
+            Arrival::Enrolment(_) => Err(Refused {
+                cause: Cause::NoCertificate,
+                remote,
+                source: None,
+            }),
+        }
+    }
+
+    /// The same where hosts without a certificate may come as well ([`Limits::enrolment`]).
+    ///
+    /// # Errors
+    /// [`Refused`] with its cause; the peer is told, as far as it can be.
+    pub async fn receive(self) -> Result<Arrival, Refused> {
+        let remote = self.remote();
         let refused = |cause, source| Refused {
             cause,
             remote,
@@ -136,12 +188,20 @@ impl Incoming {
             Ok(result) => result.map_err(broken)?,
             Err(_) => return Err(refused(Cause::HandshakeTimeout, None)),
         };
-        let peer = self.limits.admit(&connection).map_err(|(cause, reason)| {
-            close(&connection, CloseCode::WrongRole);
-            refused(cause, reason)
-        })?;
+        // The name of the protocol was agreed on in the handshake: only the way without certificates has this one.
+        let peer = if asks_for_enrolment(&connection) {
+            None
+        } else {
+            Some(self.limits.admit(&connection).map_err(|(cause, reason)| {
+                close(&connection, CloseCode::WrongRole);
+                refused(cause, reason)
+            })?)
+        };
         match timeout_at(deadline, connection.accept_bi()).await {
-            Ok(Ok((send, receive))) => Ok(Session::new(peer, connection, send, receive)),
+            Ok(Ok((send, receive))) => Ok(match peer {
+                Some(peer) => Arrival::Session(Session::new(peer, connection, send, receive)),
+                None => Arrival::Enrolment(Enrolment::new(connection, send, receive)),
+            }),
             Ok(Err(error)) => Err(broken(error)),
             Err(_) => {
                 close(&connection, CloseCode::NoStream);
@@ -151,11 +211,19 @@ impl Incoming {
     }
 }
 
+fn asks_for_enrolment(connection: &Connection) -> bool {
+    let data = connection
+        .handshake_data()
+        .and_then(|any| any.downcast::<HandshakeData>().ok());
+    data.and_then(|data| data.protocol)
+        .is_some_and(|protocol| protocol == tls::ENROL_ALPN)
+}
+
 impl Limits {
     /// Who the peer is, if such a one is let in.
-    fn admit(&self, connection: &Connection) -> Result<Role, (Cause, Option<Reason>)> {
+    fn admit(&self, connection: &Connection) -> Result<(Role, Fingerprint), (Cause, Option<Reason>)> {
         match peer(connection) {
-            Ok(peer) if self.admits.contains(&peer.kind()) => Ok(peer),
+            Ok(peer) if self.admits.contains(&peer.0.kind()) => Ok(peer),
             Ok(_) => Err((Cause::WrongRole, None)),
             Err(error) => Err((Cause::BadCertificate, Some(Reason::Role(error)))),
         }
@@ -171,15 +239,12 @@ fn close(connection: &Connection, code: CloseCode) {
     connection.close(VarInt::from_u32(code as u32), reason.as_bytes());
 }
 
-/// The role in the certificate that TLS has verified.
-pub(crate) fn peer(connection: &Connection) -> Result<Role, crate::role::Error> {
+/// The role in the certificate that TLS has verified, and that certificate's SHA-256.
+pub(crate) fn peer(connection: &Connection) -> Result<(Role, Fingerprint), crate::role::Error> {
     let chain = connection
         .peer_identity()
         .and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
-    Role::from_certificate(
-        chain
-            .as_ref()
-            .and_then(|chain| chain.first())
-            .map_or(&[], |leaf| leaf),
-    )
+    let leaf = chain.as_ref().and_then(|chain| chain.first());
+    let leaf: &[u8] = leaf.map_or(&[], |leaf| leaf);
+    Ok((Role::from_certificate(leaf)?, Fingerprint::of(leaf)))
 }

@@ -5,6 +5,7 @@
 //! Both directions can be used from different tasks. When the last part of a session is dropped, the connection closes.
 
 use crate::error::Error;
+use crate::fingerprint::Fingerprint;
 use crate::role::Role;
 use bytes::{Buf, Bytes};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
@@ -52,6 +53,8 @@ pub struct WireBytes {
 pub struct Session {
     /// Who the peer is.
     pub peer: Role,
+    /// The SHA-256 of the peer's certificate.
+    pub certificate: Fingerprint,
     /// Where the peer is.
     pub remote: SocketAddr,
     /// To the peer.
@@ -63,19 +66,19 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(peer: Role, connection: Connection, send: SendStream, receive: RecvStream) -> Self {
+    pub(crate) fn new(
+        (peer, certificate): (Role, Fingerprint),
+        connection: Connection,
+        send: SendStream,
+        receive: RecvStream,
+    ) -> Self {
         Self {
             peer,
+            certificate,
             remote: connection.remote_address(),
-            sender: Sender {
-                stream: send,
-                pending: Bytes::new(),
-            },
-            receiver: Receiver {
-                stream: receive,
-                buffer: Vec::new(),
-            },
-            control: Control { connection },
+            sender: Sender::new(send),
+            receiver: Receiver::new(receive, MAX_MESSAGE_BYTES),
+            control: Control::new(connection),
         }
     }
 
@@ -90,21 +93,32 @@ impl Session {
     }
 
     /// Tells the peer why it is refused, waits a moment until it has taken note, and closes.
-    pub async fn refuse(mut self, code: &str, advice: &str) {
-        let message = Message::Refuse {
-            code: code.to_owned(),
-            advice: advice.to_owned(),
-        };
-        let told = async {
-            self.sender.send(&message).await?;
-            self.sender.finish().await
-        };
-        // The peer is refused in any case; at worst it does not learn why.
-        if !matches!(tokio::time::timeout(REFUSAL_DEADLINE, told).await, Ok(Ok(()))) {
-            tracing::debug!(remote = %self.remote, code, "refusal not delivered");
-        }
-        self.close(CloseCode::Refused, code);
+    pub async fn refuse(self, code: &str, advice: &str) {
+        refuse(self.sender, &self.control, self.remote, code, advice).await;
     }
+}
+
+/// Tells a peer why it is refused, waits a moment until it has taken note, and closes.
+pub(crate) async fn refuse(
+    mut sender: Sender,
+    control: &Control,
+    remote: SocketAddr,
+    code: &str,
+    advice: &str,
+) {
+    let message = Message::Refuse {
+        code: code.to_owned(),
+        advice: advice.to_owned(),
+    };
+    let told = async {
+        sender.send(&message).await?;
+        sender.finish().await
+    };
+    // The peer is refused in any case; at worst it does not learn why.
+    if !matches!(tokio::time::timeout(REFUSAL_DEADLINE, told).await, Ok(Ok(()))) {
+        tracing::debug!(%remote, code, "refusal not delivered");
+    }
+    control.close(CloseCode::Refused, code);
 }
 
 /// Ends and measures a session; clones are the same session.
@@ -114,6 +128,10 @@ pub struct Control {
 }
 
 impl Control {
+    pub(crate) const fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
     /// Closes the connection at once; what was sent and not yet acknowledged may be lost.
     pub fn close(&self, code: CloseCode, reason: &str) {
         self.connection
@@ -149,6 +167,13 @@ pub struct Sender {
 }
 
 impl Sender {
+    pub(crate) const fn new(stream: SendStream) -> Self {
+        Self {
+            stream,
+            pending: Bytes::new(),
+        }
+    }
+
     /// Sends a message, waiting while the peer (or the network) takes no more.
     ///
     /// Cancelling never tears the stream: the message was either not begun, or its rest goes out before the next one.
@@ -204,9 +229,19 @@ pub struct Receiver {
     stream: RecvStream,
     /// The beginning of the next message, prefix included; never more than that message.
     buffer: Vec<u8>,
+    /// The longest message that is taken.
+    limit_bytes: usize,
 }
 
 impl Receiver {
+    pub(crate) const fn new(stream: RecvStream, limit_bytes: usize) -> Self {
+        Self {
+            stream,
+            buffer: Vec::new(),
+            limit_bytes,
+        }
+    }
+
     /// The next message; `None` when the peer has sent its last one. Cancel-safe.
     ///
     /// # Errors
@@ -232,7 +267,7 @@ impl Receiver {
             return Ok(PREFIX_BYTES - self.buffer.len());
         };
         let bytes = usize::try_from(u32::from_le_bytes(*prefix)).unwrap_or(usize::MAX);
-        if bytes > MAX_MESSAGE_BYTES {
+        if bytes > self.limit_bytes {
             return Err(Error::Oversized { bytes });
         }
         Ok((PREFIX_BYTES + bytes).saturating_sub(self.buffer.len()))

@@ -20,6 +20,9 @@ pub enum Group {
 }
 
 impl Group {
+    /// Every part.
+    pub const ALL: [Self; 4] = [Self::Host, Self::Cheap, Self::Dear, Self::All];
+
     /// Name used in the database and the API.
     pub const fn name(self) -> &'static str {
         match self {
@@ -58,6 +61,11 @@ pub enum Cause {
     AgentKilled,
     /// The host was off or restarting.
     HostDown,
+    /// Somebody set the host's clock. Forward: the span that it skipped; back: the span that it passes twice, in which
+    /// samples of two passes lie side by side. No tick is missing.
+    ClockStep,
+    /// The host was suspended.
+    HostSuspended,
 }
 
 impl Cause {
@@ -76,8 +84,28 @@ impl Cause {
             Self::AgentStopped => "agent_stopped",
             Self::AgentKilled => "agent_killed",
             Self::HostDown => "host_down",
+            Self::ClockStep => "clock_step",
+            Self::HostSuspended => "host_suspended",
         }
     }
+
+    /// Every cause.
+    pub const ALL: [Self; 14] = [
+        Self::Deadline,
+        Self::LibvirtDown,
+        Self::Busy,
+        Self::EvictedBySize,
+        Self::EvictedByAge,
+        Self::Corruption,
+        Self::BufferFull,
+        Self::Unexplained,
+        Self::AgentDown,
+        Self::AgentStopped,
+        Self::AgentKilled,
+        Self::HostDown,
+        Self::ClockStep,
+        Self::HostSuspended,
+    ];
 
     /// What a collector concludes from missing numbers alone, until the agent tells more.
     pub const PROVISIONAL: [Self; 5] = [
@@ -124,4 +152,26 @@ pub struct Gap {
     pub ticks: u64,
     /// Which ticks were lost, for a gap of the buffer; `None` for samples that were never taken.
     pub lost: Option<Span>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bincode::config::standard;
+    use bincode::decode_from_slice;
+
+    /// The numbers of the wire leave out none and end where the list ends.
+    #[test]
+    fn the_lists_hold_every_cause_and_every_group() {
+        let causes: Vec<Cause> = (0..u8::MAX)
+            .map_while(|number| decode_from_slice(&[number], standard()).ok())
+            .map(|(cause, _)| cause)
+            .collect();
+        assert_eq!(causes, Cause::ALL);
+        let groups: Vec<Group> = (0..u8::MAX)
+            .map_while(|number| decode_from_slice(&[number], standard()).ok())
+            .map(|(group, _)| group)
+            .collect();
+        assert_eq!(groups, Group::ALL);
+    }
 }

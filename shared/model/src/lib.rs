@@ -6,6 +6,7 @@ pub mod catalogue;
 mod codec;
 pub mod entity;
 pub mod gap;
+pub mod guest;
 pub mod metric;
 pub mod rate;
 pub mod record;
@@ -14,5 +15,6 @@ pub mod wire;
 
 pub use entity::{Entity, HostId, Kind, Owner, VmId};
 pub use gap::{Cause, Gap, Group, Span};
+pub use guest::{Guest, GuestFacts};
 pub use metric::{Metric, Unit};
 pub use sample::{Fact, HostFacts, Position, Record, RunFacts, Table, Tick, Value, VmFacts};

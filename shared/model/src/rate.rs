@@ -6,6 +6,17 @@
 use crate::metric::Metric;
 use crate::sample::Value;
 
+/// Samples further apart than this have a hole between them, whatever their interval: seconds.
+pub const HOLE_S: u32 = 15;
+/// The longest way between samples of a source that takes its time: seconds. An agent may stretch 5 s to 40 s, doubling.
+pub const STRETCHED_S: u32 = 60;
+
+/// How far apart two samples may be for a rate, in microseconds, when the two before were `before_us` apart.
+pub fn reach_us(before_us: Option<i64>) -> i64 {
+    let (least, most) = (i64::from(HOLE_S) * 1_000_000, i64::from(STRETCHED_S) * 1_000_000);
+    before_us.map_or(least, |before_us| before_us.saturating_mul(3).clamp(least, most))
+}
+
 /// A moment in microseconds since the Unix epoch, and what was measured then.
 pub type Sample = (i64, Value);
 
@@ -53,6 +64,20 @@ mod tests {
 
     fn sample(time_us: i64, number: i64) -> Sample {
         (time_us, Value::new(number))
+    }
+
+    #[test]
+    fn a_source_that_slows_down_step_by_step_keeps_its_rates() {
+        let mut before_us = None;
+        for interval_s in [5, 5, 10, 20, 40, 20, 5] {
+            let interval_us = interval_s * 1_000_000;
+            assert!(interval_us <= reach_us(before_us), "{interval_s} s");
+            before_us = Some(interval_us);
+        }
+        assert!(
+            reach_us(Some(3_600_000_000)) < 61_000_000,
+            "an outage opens the door to no other"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::entity::{Entity, Kind, VmId};
 use crate::gap::{Cause, Gap};
+use crate::guest::GuestFacts;
 use bincode::{Decode, Encode};
 use std::fmt;
 
@@ -143,6 +144,8 @@ pub enum Fact {
     Vm(VmFacts),
     /// About a run of the agent; told in its first tick.
     Run(RunFacts),
+    /// About the system inside of a VM.
+    Guest(GuestFacts),
 }
 
 /// How a run of the agent began.

@@ -3,7 +3,7 @@
 -- The newest session of each host. A transaction that writes samples holds a share of this row and checks the fence, so
 -- that two collectors never write for one host at the same time.
 CREATE TABLE host_session (
-    host_id integer PRIMARY KEY REFERENCES host (id),
+    host_id integer PRIMARY KEY REFERENCES host (id) ON DELETE CASCADE,
     fence bigint NOT NULL,
     collector text NOT NULL,
     remote text NOT NULL,

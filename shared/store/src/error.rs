@@ -85,6 +85,9 @@ pub enum Error {
         /// Which, by their place in the call.
         batches: Vec<usize>,
     },
+    /// What a guest said of itself could not be turned into JSON, or back.
+    #[error("a guest's facts are no JSON of this build")]
+    GuestFacts(#[source] serde_json::Error),
     /// A query would return more than its limit.
     #[error("the query would return more than {limit} values")]
     TooMuch {

@@ -1,8 +1,10 @@
 //! Gaps: samples that should exist and do not.
 
 use crate::entity::Reference;
-use crate::{Error, Store};
+use crate::{Error, Page, Paging, Store};
 use jiff::Timestamp;
+use tokio_postgres::Row;
+use vmscope_model::{Cause, HostId, Position, VmId};
 
 /// A span of time for which samples are missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +58,147 @@ SELECT from_at, to_at, cause, metric_group, ticks FROM (
         .query(LIST_GAPS, &[&host, &vm, &device, &from, &to, &MAX_GAPS])
         .await
         .map_err(Error::statement("list_gaps"))?;
-    let gap = |row: &tokio_postgres::Row| Gap {
-        from: row.get(0),
-        to: row.get(1),
-        cause: row.get(2),
-        group: row.get(3),
-        ticks: row.get(4),
-    };
     Ok(rows.iter().map(gap).collect())
+}
+
+fn gap(row: &Row) -> Gap {
+    Gap {
+        from: row.get("from_at"),
+        to: row.get("to_at"),
+        cause: row.get("cause"),
+        group: row.get("metric_group"),
+        ticks: row.get("ticks"),
+    }
+}
+
+/// An entry of the ledger, with the names of whom it concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number: entries keep theirs, later ones have larger ones.
+    pub id: i64,
+    /// UUID of the host.
+    pub host: HostId,
+    /// Name of the host.
+    pub host_name: String,
+    /// UUID and name of the VM; `None` when the whole host is concerned.
+    pub vm: Option<(VmId, String)>,
+    /// What is missing.
+    pub gap: Gap,
+    /// The first and the last missing position; `None` for samples that were never taken.
+    pub positions: Option<(Position, Position)>,
+}
+
+/// Which entries of the ledger, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Only those of this host and its VMs.
+    pub host: Option<HostId>,
+    /// Only those that concern this VM: its own and those of its whole host.
+    pub vm: Option<VmId>,
+    /// Only those with this cause, by name.
+    pub cause: Option<String>,
+    /// Only those of this part of sampling, by name.
+    pub group: Option<String>,
+    /// Only those that end at this moment or later.
+    pub from: Option<Timestamp>,
+    /// Only those that begin at this moment or earlier.
+    pub to: Option<Timestamp>,
+    /// Page.
+    pub paging: Paging,
+}
+
+/// How much is missing for one cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CauseTotal {
+    /// Name of the cause.
+    pub cause: String,
+    /// Entries.
+    pub entries: i64,
+    /// Missing ticks, as far as they are known.
+    pub ticks: i64,
+    /// Entries whose ticks are not known; a step of the clock is none: no tick is missing.
+    pub uncounted: i64,
+}
+
+/// The entries of a [`Filter`]. What is not asked for is folded away when the statement is planned.
+const CHOSEN: &str = "
+WHERE ($1::uuid IS NULL OR g.host_id = (SELECT id FROM host WHERE uuid = $1))
+  AND ($2::uuid IS NULL OR g.host_id = (SELECT host_id FROM vm WHERE uuid = $2)
+      AND (g.vm_id IS NULL OR g.vm_id = (SELECT id FROM vm WHERE uuid = $2)))
+  AND ($3::text IS NULL OR g.cause = $3) AND ($4::text IS NULL OR g.metric_group = $4)
+  AND ($5::timestamptz IS NULL OR g.to_at >= $5) AND ($6::timestamptz IS NULL OR g.from_at <= $6)";
+
+/// The ledger, a page at a time.
+///
+/// # Errors
+/// The database's failures.
+pub async fn page(store: &Store, filter: &Filter) -> Result<(Page<Entry>, Vec<CauseTotal>), Error> {
+    let entries = format!(
+        "-- page_gaps
+SELECT g.*, h.uuid AS host_uuid, h.name AS host_name, v.uuid AS vm_uuid, v.name AS vm_name
+FROM (SELECT g.* FROM gap g {CHOSEN}\nORDER BY g.to_at DESC, g.id DESC LIMIT $7 OFFSET $8) g
+JOIN host h ON h.id = g.host_id LEFT JOIN vm v ON v.id = g.vm_id
+ORDER BY g.to_at DESC, g.id DESC"
+    );
+    let totals = format!(
+        "-- total_gaps
+SELECT g.cause, count(*), coalesce(sum(g.ticks), 0)::int8, count(*) FILTER (WHERE g.ticks = 0 AND g.cause <> $7)
+FROM gap g {CHOSEN}\nGROUP BY g.cause ORDER BY count(*) DESC, g.cause"
+    );
+    let (host, vm) = (filter.host.map(|host| host.0), filter.vm.map(|vm| vm.0));
+    let (limit, offset) = (filter.paging.limit(), filter.paging.offset());
+    let Filter {
+        cause,
+        group,
+        from,
+        to,
+        ..
+    } = filter;
+    let client = store.get().await?;
+    let totals = client
+        .query(
+            &totals,
+            &[&host, &vm, cause, group, from, to, &Cause::ClockStep.name()],
+        )
+        .await
+        .map_err(Error::statement("total_gaps"))?;
+    let rows = client
+        .query(&entries, &[&host, &vm, cause, group, from, to, &limit, &offset])
+        .await
+        .map_err(Error::statement("page_gaps"))?;
+    let totals: Vec<CauseTotal> = totals.iter().map(total).collect();
+    let page = Page {
+        items: rows.iter().map(entry).collect(),
+        total: totals.iter().map(|total| total.entries).sum(),
+    };
+    Ok((page, totals))
+}
+
+fn total(row: &Row) -> CauseTotal {
+    CauseTotal {
+        cause: row.get(0),
+        entries: row.get(1),
+        ticks: row.get(2),
+        uncounted: row.get(3),
+    }
+}
+
+fn entry(row: &Row) -> Entry {
+    let position = |epoch: &str, sequence: &str| {
+        let epoch: Option<i64> = row.get(epoch);
+        let sequence: Option<i64> = row.get(sequence);
+        epoch.zip(sequence).map(|(epoch, sequence)| Position {
+            epoch: epoch.cast_unsigned(),
+            sequence: sequence.cast_unsigned(),
+        })
+    };
+    let vm: Option<uuid::Uuid> = row.get("vm_uuid");
+    Entry {
+        id: row.get("id"),
+        host: HostId(row.get("host_uuid")),
+        host_name: row.get("host_name"),
+        vm: vm.map(VmId).zip(row.get("vm_name")),
+        gap: gap(row),
+        positions: position("first_epoch", "first_sequence").zip(position("last_epoch", "last_sequence")),
+    }
 }

@@ -14,19 +14,24 @@ mod instant;
 mod page;
 mod pool;
 
+pub mod certificate;
 pub mod collector;
 pub mod device;
+pub mod enrolment;
 pub mod entity;
 pub mod gap;
+pub mod guest;
 pub mod host;
 pub mod ingest;
 pub mod overview;
 pub mod progress;
 pub mod retention;
+pub mod revocation;
 pub mod schema;
 pub mod series;
 pub mod session;
 pub mod size;
+pub mod system;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod vm;

@@ -95,6 +95,11 @@ impl Store {
         self.pool.get().await.map_err(Error::Pool)
     }
 
+    /// How to connect, for those that drive their connection themselves.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// A connection of its own, without a time limit for statements: migrations, retention.
     pub(crate) async fn dedicated(&self) -> Result<tokio_postgres::Client, Error> {
         connect(&self.config).await

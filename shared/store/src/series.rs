@@ -2,8 +2,10 @@
 //!
 //! Gauges and states are as they were stored. Counters become rates per second between neighbouring samples of the same
 //! metric (nanoseconds become seconds per second). A rate belongs to the later of its two samples. There is none where
-//! the counter went down (its source began anew) and none across a hole: more than three times the usual interval, and
-//! more than [`HOLE_S`].
+//! the counter went down (its source began anew) and none across a hole: more than three times the usual interval, more
+//! than [`HOLE_S`], and more than three times the interval before, of which [`STRETCHED_S`] count at most: an agent that
+//! has too much to do doubles its interval. Nor is there one where the host's clock was set: forward, nobody knows how
+//! long the interval was, and in a span that was passed twice, samples of two passes lie side by side.
 //!
 //! Cheap and dear rows of a VM alternate and leave each other's columns null, so each metric is read by itself.
 
@@ -12,13 +14,11 @@ use crate::{Error, Store};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 use tokio_postgres::Row;
-use vmscope_model::{Kind, Metric, Unit, catalogue, metric::Behaviour};
+use vmscope_model::rate::{HOLE_S, STRETCHED_S};
+use vmscope_model::{Cause, Kind, Metric, Unit, catalogue, metric::Behaviour};
 
-/// Samples further apart than this, and than three usual intervals, have a hole between them.
-const HOLE_S: u32 = 15;
-
-/// How far before the beginning the sample is looked for that the first rate needs.
-const LOOKBACK_S: u32 = 60;
+/// How far before the beginning the samples are looked for that the first rate needs.
+const LOOKBACK_S: u32 = 2 * STRETCHED_S;
 
 /// How many of the newest intervals tell the usual one (their median).
 const USUAL_OF: u32 = 1000;
@@ -204,7 +204,7 @@ fn time_ms(row: &Row) -> i64 {
 
 /// One statement for all metrics: rows of (number of the metric, time, value).
 fn statement(query: &Query) -> Result<String, Error> {
-    let mut statement = String::from("-- series\n");
+    let mut statement = format!("-- series\nWITH {}\nSELECT * FROM (\n", clock_steps(query.kind));
     for (number, &column) in query.metrics.iter().enumerate() {
         let metric = catalogue::metrics(query.kind).get(column).ok_or(Error::Range {
             what: "metric",
@@ -216,10 +216,25 @@ fn statement(query: &Query) -> Result<String, Error> {
     }
     let _ = write!(
         statement,
-        "\nORDER BY time, metric LIMIT {}",
+        "\n) AS rows ORDER BY time, metric LIMIT {}",
         query.max_values.saturating_add(1)
     );
     Ok(statement)
+}
+
+/// When the clock of the thing's host was set.
+fn clock_steps(kind: Kind) -> String {
+    let host = match kind {
+        Kind::Host => "$1",
+        Kind::Vm => "(SELECT host_id FROM vm WHERE id = $1)",
+        Kind::Vcpu | Kind::Disk | Kind::Nic => "(SELECT host_id FROM device WHERE id = $1)",
+    };
+    format!(
+        "step AS (\n\
+         SELECT from_at, to_at FROM gap WHERE host_id = {host} AND cause = '{}'\n\
+         AND to_at >= $2::timestamptz - interval '{LOOKBACK_S} s' AND from_at < $3)",
+        Cause::ClockStep.name()
+    )
 }
 
 /// The statement of one metric.
@@ -262,15 +277,17 @@ fn rates(table: &str, column: &str, divisor: &str) -> String {
          SELECT extract(epoch FROM time - lag(time) OVER (ORDER BY time))::float8 AS seconds\n\
          FROM (SELECT time FROM stored ORDER BY time DESC LIMIT {USUAL_OF}) AS newest) AS intervals\n\
          ), difference AS (\n\
-         SELECT time, value - lag(value) OVER in_time AS increase,\n\
-         extract(epoch FROM time - lag(time) OVER in_time)::float8 AS seconds\n\
+         SELECT time, lag(time) OVER in_time AS since, value - lag(value) OVER in_time AS increase,\n\
+         extract(epoch FROM time - lag(time) OVER in_time)::float8 AS seconds,\n\
+         extract(epoch FROM lag(time) OVER in_time - lag(time, 2) OVER in_time)::float8 AS before\n\
          FROM stored WINDOW in_time AS (ORDER BY time)\n\
          ), sample AS (\n\
          SELECT d.time, d.increase / {divisor}::float8 / d.seconds AS value,\n\
          d.increase / {divisor}::float8 AS increase, d.seconds\n\
          FROM difference d, usual u\n\
          WHERE d.time >= $2 AND d.increase >= 0 AND d.seconds > 0\n\
-         AND d.seconds <= greatest(3 * u.seconds, {HOLE_S}))"
+         AND d.seconds <= greatest(3 * u.seconds, {HOLE_S}, least(3 * coalesce(d.before, 0), {STRETCHED_S}))\n\
+         AND NOT EXISTS (SELECT FROM step s WHERE s.to_at > d.since AND s.from_at < d.time))"
     )
 }
 

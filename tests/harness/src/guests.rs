@@ -43,6 +43,26 @@ impl Guests {
         Ok(guests)
     }
 
+    /// libvirt's read-write socket, for the agent's questions to guests.
+    ///
+    /// # Errors
+    /// When the read-only one has another name than libvirt's.
+    pub fn guest_socket(&self) -> anyhow::Result<PathBuf> {
+        let socket = self.socket.to_str().and_then(|path| path.strip_suffix("-ro"));
+        Ok(socket.context("a socket that ends in -ro")?.into())
+    }
+
+    /// The Linux guest; its agent answers.
+    ///
+    /// # Errors
+    /// When it does not run; the text says how to start it.
+    pub fn linux(&self) -> anyhow::Result<&'static str> {
+        const LINUX: &str = "vmscope-linux-1";
+        self.virsh(&["qemu-agent-command", LINUX, "{\"execute\":\"guest-ping\"}"])
+            .context("no Linux guest; run: packaging/dev/guests linux")?;
+        Ok(LINUX)
+    }
+
     /// Names of the guests that run.
     ///
     /// # Errors

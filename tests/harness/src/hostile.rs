@@ -22,6 +22,8 @@ use vmscope_model::{HostId, Position};
 
 /// What every client of a collector offers.
 const ALPN: &[u8] = b"vmscope/1";
+/// What hosts without a certificate offer.
+const ENROL_ALPN: &[u8] = b"vmscope-enrol/1";
 /// The name that every collector's certificate carries.
 const SERVER_NAME: &str = "collector.vmscope";
 /// How long one attack may last.
@@ -54,9 +56,13 @@ enum Attack {
     OtherHost,
     /// An acknowledgement, which only collectors send.
     OutOfTurn,
+    /// Random bytes where hosts without a certificate ask for one.
+    Beggar,
+    /// A token that was guessed.
+    Guesser,
 }
 
-const ATTACKS: [Attack; 11] = [
+const ATTACKS: [Attack; 13] = [
     Attack::Noise,
     Attack::Stranger,
     Attack::Nameless,
@@ -68,6 +74,8 @@ const ATTACKS: [Attack; 11] = [
     Attack::BadFrame,
     Attack::OtherHost,
     Attack::OutOfTurn,
+    Attack::Beggar,
+    Attack::Guesser,
 ];
 
 /// What happened.
@@ -156,6 +164,7 @@ struct Attacker {
     agent: ClientConfig,
     stranger: ClientConfig,
     nameless: ClientConfig,
+    beggar: ClientConfig,
     expired: ClientConfig,
     collector: ClientConfig,
 }
@@ -183,11 +192,12 @@ impl Attacker {
             endpoint: Endpoint::client((Ipv4Addr::LOCALHOST, 0).into())?,
             target: site.collector_address,
             host,
-            agent: config(&agent, true)?,
-            stranger: config(&stranger, true)?,
-            nameless: config(&agent, false)?,
-            expired: config(&issue(own, Role::Agent(host), past)?, true)?,
-            collector: config(&collector, true)?,
+            agent: config(&agent, true, ALPN)?,
+            stranger: config(&stranger, true, ALPN)?,
+            nameless: config(&agent, false, ALPN)?,
+            beggar: config(&agent, false, ENROL_ALPN)?,
+            expired: config(&issue(own, Role::Agent(host), past)?, true, ALPN)?,
+            collector: config(&collector, true, ALPN)?,
         })
     }
 
@@ -234,6 +244,19 @@ impl Attacker {
                 });
                 self.speak(&[framed(&hello())?, framed(&ack)?], random).await
             }
+            Attack::Beggar => {
+                let bytes = random_bytes(random, 4_096);
+                self.speak_as(&self.beggar, &[bytes], random).await
+            }
+            Attack::Guesser => {
+                let guess = Message::Enrol {
+                    token: wire::Token(format!("vse_{:012x}_{:064x}", random.random::<u32>(), 7)),
+                    host: self.host,
+                    request: random_bytes(random, 500),
+                    software: "hostile".to_owned(),
+                };
+                self.speak_as(&self.beggar, &[framed(&guess)?], random).await
+            }
         }
     }
 
@@ -262,7 +285,17 @@ impl Attacker {
 
     /// Says all parts with a good certificate, then ends the stream in one of three ways.
     async fn speak(&self, parts: &[Vec<u8>], random: &mut StdRng) -> anyhow::Result<()> {
-        let connection = self.connect(&self.agent).await?;
+        self.speak_as(&self.agent, parts, random).await
+    }
+
+    /// The same as somebody else.
+    async fn speak_as(
+        &self,
+        config: &ClientConfig,
+        parts: &[Vec<u8>],
+        random: &mut StdRng,
+    ) -> anyhow::Result<()> {
+        let connection = self.connect(config).await?;
         let (mut sender, _receiver) = connection.open_bi().await?;
         for part in parts {
             sender.write_all(part).await?;
@@ -285,7 +318,7 @@ impl Attacker {
     }
 }
 
-fn config(issued: &Issued, with_certificate: bool) -> anyhow::Result<ClientConfig> {
+fn config(issued: &Issued, with_certificate: bool, alpn: &[u8]) -> anyhow::Result<ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(issued.ca_pem.as_bytes())?)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -299,7 +332,7 @@ fn config(issued: &Issued, with_certificate: bool) -> anyhow::Result<ClientConfi
     } else {
         builder.with_no_client_auth()
     };
-    tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.alpn_protocols = vec![alpn.to_vec()];
     Ok(ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?)))
 }
 

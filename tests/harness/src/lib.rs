@@ -1,6 +1,8 @@
 //! What tests of the whole product share: real programs, real services, and ways to break them.
 
 pub mod account;
+pub mod centre;
+pub mod clock;
 pub mod daemon;
 pub mod faults;
 pub mod guests;

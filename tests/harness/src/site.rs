@@ -2,6 +2,7 @@
 
 use crate::daemon::Daemon;
 use anyhow::Context;
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub struct AgentOptions {
     pub dear_interval_ms: u64,
     /// Deadline of the dear groups, in milliseconds.
     pub dear_deadline_ms: u64,
+    /// libvirt's read-write socket: guests are asked about themselves each second.
+    pub guest_socket: Option<PathBuf>,
     /// Bytes of samples in memory while the disk takes none.
     pub memory_ring_bytes: u64,
     /// What it is started through, see [`Daemon::start_through`].
@@ -40,6 +43,7 @@ impl AgentOptions {
             interval_ms: 1_000,
             dear_interval_ms: 5_000,
             dear_deadline_ms: 2_000,
+            guest_socket: None,
             memory_ring_bytes: 4 << 20,
             wrapper: Vec::new(),
         }
@@ -178,7 +182,7 @@ impl Site {
     /// When it can't be started.
     pub fn start_agent(&self, host: &Host, options: &AgentOptions) -> anyhow::Result<Daemon> {
         let collectors: Vec<String> = options.collectors.iter().map(|a| format!("\"{a}\"")).collect();
-        let text = format!(
+        let mut text = format!(
             "collectors = [{collectors}]\ndata_dir = \"{data}\"\n{identity}\
              [buffer]\naccount_path = \"{account}\"\nmemory_ring_bytes = {ring}\n\
              [sampler]\nhost_interval_ms = {interval}\ncheap_interval_ms = {interval}\ndear_interval_ms = {dear}\n\
@@ -193,6 +197,14 @@ impl Site {
             deadline = options.dear_deadline_ms,
             socket = options.libvirt_socket.display(),
         );
+        if let Some(socket) = &options.guest_socket {
+            let socket = socket.display();
+            // Writing to a string does not fail.
+            let _ = write!(
+                text,
+                "[guest]\nenabled = true\ninterval_s = 1\nlibvirt_socket = \"{socket}\"\n"
+            );
+        }
         start(&options.wrapper, "vmscope-agent", &host.folder, &text)
     }
 
@@ -287,10 +299,10 @@ where
     anyhow::bail!("{what}: not within {} s: {reason}", limit.as_secs())
 }
 
-fn free_udp_port() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_udp_port() -> anyhow::Result<SocketAddr> {
     Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-fn free_tcp_port() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_tcp_port() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

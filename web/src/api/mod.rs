@@ -1,16 +1,20 @@
 //! The REST resources, one module each: parameters, response, documentation and handler together.
 
+pub mod agent;
 mod counts;
 pub mod document;
 pub mod entity;
 pub mod envelope;
 pub mod extract;
+pub mod gap;
+pub mod guest;
 pub mod host;
 pub mod live;
 pub mod metric;
 pub mod overview;
 pub mod page;
 pub mod series;
+pub mod system;
 pub mod vm;
 
 pub use envelope::Envelope;

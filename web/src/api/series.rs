@@ -71,7 +71,8 @@ pub struct SeriesGap {
     /// Last missing moment.
     pub to: Timestamp,
     /// Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`,
-    /// `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`.
+    /// `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`, `clock_step` (nothing is missing: the clock was
+    /// set, forward or back), `host_suspended`.
     #[schema(example = "deadline")]
     pub cause: String,
     /// Which part of sampling: `host`, `cheap`, `dear` or `all`.

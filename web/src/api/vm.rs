@@ -3,6 +3,7 @@
 use crate::api::Envelope;
 use crate::api::counts::SILENT;
 use crate::api::extract::{Id, Nothing, Params};
+use crate::api::guest::Guest;
 use crate::api::host::{Device, devices};
 use crate::api::page::{self, Page};
 use crate::error::{ApiError, Problems};
@@ -63,7 +64,7 @@ pub struct HostReference {
     pub name: String,
 }
 
-/// A VM with its devices.
+/// A VM with its devices, and the system inside of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct VmDetail {
     /// The VM.
@@ -71,6 +72,9 @@ pub struct VmDetail {
     pub vm: Vm,
     /// Its virtual processors, disks and network interfaces.
     pub devices: Vec<Device>,
+    /// What the system inside of it says; null when it never said anything (it has no guest agent, or nobody asks it).
+    #[schema(required)]
+    pub guest: Option<Guest>,
 }
 
 /// Orders of the list of VMs; `-` is descending.
@@ -224,7 +228,7 @@ pub(crate) async fn list_vms(
     )))
 }
 
-/// One virtual machine with its devices.
+/// One virtual machine with its devices, and what the system inside of it says of itself.
 #[utoipa::path(get, path = "/vms/{id}", tag = "vms",
     params(("id" = String, Path, format = "uuid", description = "UUID of the VM")),
     responses((status = 200, description = "The VM", body = Envelope<VmDetail>), Problems))]
@@ -235,5 +239,6 @@ pub(crate) async fn get_vm(
 ) -> Result<Envelope<VmDetail>, ApiError> {
     let vm = vm::get(&app.store, id).await?.ok_or(ApiError::NotFound)?.into();
     let devices = devices(&app, Reference::Vm(id)).await?;
-    Ok(Envelope::ok(VmDetail { vm, devices }))
+    let guest = vmscope_store::guest::get(&app.store, id).await?.map(Guest::from);
+    Ok(Envelope::ok(VmDetail { vm, devices, guest }))
 }

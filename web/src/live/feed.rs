@@ -159,8 +159,8 @@ fn publish(
         Entry::Vacant(new) => new.insert(FrameDecoder::new(columns).map_err(Error::Frame)?),
     };
     let ticks = decoder.decode(frame).map_err(Error::Frame)?;
-    for (_, tick) in &ticks {
-        hub.publish(frame.host, decoder.entities(), tick);
+    for (position, tick) in &ticks {
+        hub.publish(frame.host, *position, decoder.entities(), tick);
     }
     Ok(())
 }

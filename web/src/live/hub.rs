@@ -1,6 +1,6 @@
 //! Where feeds put samples and clients fetch them.
 
-use super::meter::{Meters, Values};
+use super::meter::{Meters, Origin, Values};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
-use vmscope_model::{Entity, HostId, Tick};
+use vmscope_model::{Entity, HostId, Position, Tick};
 use vmscope_store::entity::Reference;
 
 /// Clients at the same time.
@@ -100,8 +100,9 @@ impl Hub {
 
     /// Lays the samples of hosts and VMs into the mailboxes of those who watch them. `entities` is the dictionary that the
     /// tick's tables refer to.
-    pub(super) fn publish(&self, host: HostId, entities: &[Entity], tick: &Tick) {
+    pub(super) fn publish(&self, host: HostId, position: Position, entities: &[Entity], tick: &Tick) {
         let mut state = self.state();
+        state.meters.begin(host, tick);
         for table in &tick.tables {
             for (number, row) in table.rows() {
                 let entity = match usize::try_from(number)
@@ -112,7 +113,9 @@ impl Hub {
                     Some(Entity::Vm(vm)) => Reference::Vm(*vm),
                     _ => continue,
                 };
-                let values = state.meters.read(entity, tick.time_us, row);
+                let values = state
+                    .meters
+                    .read(entity, Origin { host, position }, tick.time_us, row);
                 self.conflated
                     .inc_by(state.deliver(entity, tick.time_us, &values));
             }
@@ -164,7 +167,7 @@ impl State {
                 values: BTreeMap::new(),
             });
             merged += u64::from(!sample.values.is_empty());
-            sample.time_us = sample.time_us.max(time_us);
+            sample.time_us = time_us;
             sample.values.extend(values.iter().copied());
             mailbox.wake.notify_one();
         }
@@ -295,14 +298,16 @@ mod tests {
         Arc::new(Hub::new(&mut Registry::default()))
     }
 
-    fn publish(hub: &Hub, time_us: i64, column: usize, value: i64) {
+    /// The tick with this number, taken so many microseconds after 1970.
+    fn publish(hub: &Hub, sequence: u64, column: usize, value: i64) {
         let mut table = Table::new(Kind::Vm);
         table.push(0)[column] = Value::new(value);
         hub.publish(
             HOST,
+            Position { epoch: 1, sequence },
             &[Entity::Vm(VM)],
             &Tick {
-                time_us,
+                time_us: sequence.cast_signed(),
                 tables: vec![table],
                 ..Tick::default()
             },

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 use vmscope_model::catalogue::{disk, host, state, vm};
+use vmscope_model::guest::{GuestFileSystem, GuestInterface};
 use vmscope_model::{
-    Cause, Entity, Fact, Gap, Group, HostFacts, HostId, Kind, Owner, Table, Tick, Value, VmFacts, VmId,
+    Cause, Entity, Fact, Gap, Group, Guest, GuestFacts, HostFacts, HostId, Kind, Owner, Table, Tick, Value,
+    VmFacts, VmId,
 };
 use vmscope_store::ingest::{HostBatch, Writer};
 use vmscope_store::testing::Database;
@@ -115,7 +117,30 @@ fn facts() -> Vec<Fact> {
             name: name.to_owned(),
         })
     };
-    vec![Fact::Host(host), vm(BUSY, "busy"), vm(IDLE, "Idle_100%")]
+    let guest = Guest {
+        host_name: "inside".to_owned(),
+        os: "Debian GNU/Linux 12".to_owned(),
+        file_systems: vec![GuestFileSystem {
+            mount_point: "/".to_owned(),
+            kind: "ext4".to_owned(),
+            total_bytes: Some(1000),
+            used_bytes: None,
+        }],
+        interfaces: vec![GuestInterface {
+            name: "eth0".to_owned(),
+            addresses: vec!["192.0.2.1/24".to_owned()],
+            ..GuestInterface::default()
+        }],
+        user_count: Some(2),
+        users: vec!["admin".to_owned()],
+        ..Guest::default()
+    };
+    let guest = Fact::Guest(GuestFacts {
+        vm: BUSY,
+        as_of_us: 1_700_000_000_000_000,
+        guest,
+    });
+    vec![Fact::Host(host), vm(BUSY, "busy"), vm(IDLE, "Idle_100%"), guest]
 }
 
 fn tick(numbers: &Numbers, from: Timestamp, i: i64) -> Tick {

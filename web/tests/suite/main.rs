@@ -4,7 +4,9 @@
 
 mod contract;
 mod fleet;
+mod ledger;
 mod live;
 mod refusals;
 mod resources;
 mod support;
+mod system;

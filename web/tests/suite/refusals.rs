@@ -23,6 +23,21 @@ async fn wrong_parameters_are_named() {
         ("/api/v1/vms?sort=-cpu", "-cpu"),
         ("/api/v1/vms/1", "id"),
         ("/api/v1/overview?x=1", "x"),
+        ("/api/v1/gaps?host=alpha", "host"),
+        ("/api/v1/gaps?vm=1", "vm"),
+        ("/api/v1/gaps?cause=gremlins", "gremlins"),
+        ("/api/v1/gaps?group=some", "group"),
+        ("/api/v1/gaps?page_size=501", "page_size"),
+        ("/api/v1/gaps?page=100001", "page"),
+        ("/api/v1/gaps?from=yesterday", "from"),
+        (
+            "/api/v1/gaps?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+            "from",
+        ),
+        ("/api/v1/agents?sort=version", "version"),
+        ("/api/v1/agents?connected=maybe", "connected"),
+        ("/api/v1/agents?page_size=0", "page_size"),
+        ("/api/v1/system?x=1", "x"),
         ("/api/v1/series?metrics=state", "entity"),
         ("/api/v1/series?entity=vm:1&metrics=state", "entity"),
         (&series, "metrics"),
@@ -104,7 +119,8 @@ async fn a_database_without_tables_is_unavailable_until_the_collector_has_made_t
         .await
         .expect("a database");
     let server = Server::over(database.url()).await;
-    for path in ["/api/v1/overview", "/api/v1/hosts", "/api/v1/vms"] {
+    for resource in ["overview", "hosts", "vms", "gaps", "agents", "system"] {
+        let path = &format!("/api/v1/{resource}");
         let answer = server.get(path).await;
         let problem = answer.json();
         assert_eq!(

@@ -63,7 +63,15 @@ vmscope_store::on_both_flavors! {
         assert_eq!((&busy["vcpus"], &busy["reporting"]), (&json!(2), &json!(true)));
         assert_eq!(busy["memory_used_bytes"], json!(null));
         assert_eq!(busy["devices"], json!([{"id": fleet.disk.to_string(), "kind": "disk", "name": "vda"}]));
+        assert_eq!(busy["guest"], json!({
+            "as_of": "2023-11-14T22:13:20Z", "host_name": "inside", "os": "Debian GNU/Linux 12", "os_id": "", "os_version": "",
+            "kernel": "", "time_zone": "",
+            "file_systems": [{"mount_point": "/", "type": "ext4", "total_bytes": 1000, "used_bytes": null}],
+            "interfaces": [{"name": "eth0", "hardware_address": "", "addresses": ["192.0.2.1/24"]}],
+            "user_count": 2, "users": ["admin"],
+        }));
         let idle = server.get(&format!("/api/v1/vms/{IDLE}")).await.data();
+        assert_eq!(idle["guest"], json!(null));
         assert_eq!((&idle["state"], &idle["state_reason"]), (&json!("paused"), &json!("user")));
         assert_eq!((&idle["memory_used_bytes"], &idle["memory_used_source"]), (&json!(512 << 20), &json!("rss")));
     }

@@ -75,6 +75,31 @@ export async function searchesInTheAddress(page, url) {
   await page.waitForSelector('[role=status] strong')
 }
 
+/** A cause chosen in the ledger is in the address, survives a reload, and can be taken back. */
+export async function filtersTheLedger(page, url) {
+  await page.goto(url)
+  await page.waitForSelector('[data-testid=total]')
+  const all = await page.innerText('[data-testid=total]')
+  // What is chosen lies over the field itself.
+  await page.getByRole('combobox', { name: 'Cause' }).click({ force: true })
+  await page.getByRole('option', { name: 'damaged buffer set aside' }).click()
+  await page.waitForURL(/cause=corruption/)
+  await page.waitForSelector('text=Nothing is missing within these filters.')
+  await page.reload()
+  await page.waitForSelector('text=Nothing is missing within these filters.')
+  await page.getByRole('button', { name: 'Clear filters' }).click()
+  await page.waitForURL((address) => address.search === '')
+  await page.waitForFunction((text) => document.querySelector('[data-testid=total]')?.textContent === text, all)
+}
+
+/** The page of a host leads to what of it is missing. */
+export async function leadsFromTheHost(page, url) {
+  await page.goto(url)
+  await page.click('main a[href^="/gaps?host="]')
+  await page.waitForURL(/\/gaps\?host=/)
+  await page.waitForSelector('[data-testid=total]')
+}
+
 /** The menus change language and theme, and the next visit remembers. */
 export async function switchesAndKeeps(page, url) {
   await page.goto(url)

@@ -35,7 +35,7 @@ async function translated(page) {
     return [document.title, document.body.innerText, ...attributes].join('\n')
   })
   const sections =
-    'nav|title|settings|connection|problem|state|reporting|overview|list|column|fact|source|range|section|chart|line|cause|unit'
+    'nav|title|settings|connection|problem|state|reporting|overview|list|column|fact|source|range|section|chart|line|cause|gap|group|health|heading|engine|activity|unit'
   const keys = texts.match(new RegExp(`(?<![\\w./-])(?:${sections})\\.[a-z0-9_]+(?![\\w.])`, 'g'))
   if (keys) throw new Error(`untranslated: ${[...new Set(keys)].join(', ')}`)
   if (/undefined|NaN|\[object|Invalid Date/.test(texts)) throw new Error('the page shows a programming value')

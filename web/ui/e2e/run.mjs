@@ -9,7 +9,15 @@
 import { mkdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { chromium } from 'playwright-core'
-import { comesBack, countsAndLists, livePoints, searchesInTheAddress, switchesAndKeeps } from './behaviour.mjs'
+import {
+  comesBack,
+  countsAndLists,
+  filtersTheLedger,
+  leadsFromTheHost,
+  livePoints,
+  searchesInTheAddress,
+  switchesAndKeeps,
+} from './behaviour.mjs'
 import { inspect, watchFor } from './inspect.mjs'
 
 const { values: options } = parseArgs({
@@ -56,7 +64,7 @@ async function subjects() {
   const end = Date.now() + FIRST_SAMPLES_MS
   for (;;) {
     const [host] = (await api('/hosts?page_size=1&sort=-last_sample_at')).items
-    const [vm] = (await api('/vms?page_size=1&state=running')).items
+    const [vm] = (await api('/vms?page_size=1&state=running&sort=-name')).items
     if ((host && (vm || !options.vms)) || Date.now() > end) return { host, vm }
     await new Promise((resolve) => setTimeout(resolve, 250))
   }
@@ -67,12 +75,15 @@ async function places() {
   const { host, vm } = await subjects()
   if (!host) throw new Error('the server knows no host: start an agent first')
   if (!vm && options.vms) throw new Error('the server knows no running VM, and --vms was given')
+  const missing = (await api('/gaps?page_size=1')).total
   return {
     overview: { path: '/', ready: vm ? '[data-testid=busiest] [data-vm]' : '[data-host] [data-testid=value]' },
     hosts: { path: '/hosts', ready: 'tr[data-host]' },
     host: { path: `/hosts/${host.id}`, ready: '[data-chart=host_cpu]:not([data-points="0"])' },
     vms: { path: '/vms', ready: vm ? 'tr[data-vm]' : '[data-testid=total]' },
     ...(vm && { vm: { path: `/vms/${vm.id}`, ready: '[data-chart=vm_cpu]:not([data-points="0"])' } }),
+    gaps: { path: '/gaps', ready: missing > 0 ? 'tr[data-gap]' : 'main .card [role=status]' },
+    system: { path: '/system', ready: 'tr[data-agent]' },
     missing: { path: '/nowhere', ready: 'main h1' },
   }
 }
@@ -120,6 +131,12 @@ async function behave(browser, at) {
   await check('a state leads to as many VMs as it counts', page, () => countsAndLists(page, new URL('/', options.base).href))
   await check('the list keeps its search in the address', page, () =>
     searchesInTheAddress(page, new URL(at.vms.path, options.base).href),
+  )
+  await check('the ledger is filtered in the address', page, () =>
+    filtersTheLedger(page, new URL(at.gaps.path, options.base).href),
+  )
+  await check('a host leads to its part of the ledger', page, () =>
+    leadsFromTheHost(page, new URL(at.host.path, options.base).href),
   )
   await check('language and theme are switched and kept', page, () =>
     switchesAndKeeps(page, new URL('/', options.base).href),

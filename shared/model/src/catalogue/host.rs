@@ -1,4 +1,4 @@
-//! A hypervisor host as a whole, from `/proc` and `/sys`.
+//! A hypervisor host as a whole, from `/proc` and `/sys`, and what its agent costs.
 
 use super::catalogue;
 
@@ -101,4 +101,30 @@ catalogue! {
         "全物理インターフェースで送信時に破棄されたパケット数。";
     UPTIME_S "uptime_s" Seconds Gauge, "/proc/uptime":
         "Time since the host started.", "宿主机启动后经过的时间。", "ホストの起動からの経過時間。";
+    AGENT_CPU_NS "agent_cpu_ns" Nanoseconds Counter, "CLOCK_PROCESS_CPUTIME_ID of the agent":
+        "CPU time the agent used, in the all-in-one vmscope with all its parts.",
+        "代理程序消耗的 CPU 时间；一体化 vmscope 中含其全部组件。",
+        "エージェントが消費した CPU 時間。一体型の vmscope では全構成要素を含む。";
+    AGENT_RSS_BYTES "agent_rss_bytes" Bytes Gauge, "/proc/self/statm of the agent":
+        "Resident memory of the agent, in the all-in-one vmscope with all its parts.",
+        "代理程序的常驻内存；一体化 vmscope 中含其全部组件。",
+        "エージェントの常駐メモリー。一体型の vmscope では全構成要素を含む。";
+    AGENT_PSS_BYTES "agent_pss_bytes" Bytes Gauge, "/proc/self/smaps_rollup of the agent, every 30 s":
+        "Resident memory of the agent, with pages that it shares counted in proportion.",
+        "代理程序的常驻内存，共享页按比例分摊。",
+        "エージェントの常駐メモリー。共有ページは按分して数える。";
+    AGENT_BUFFER_BYTES "agent_buffer_bytes" Bytes Gauge, "agent, its buffer":
+        "Samples that wait for delivery on the host's disk.", "在宿主机磁盘上等待发送的样本大小。", "ホストのディスクで送信を待つサンプルのサイズ。";
+    AGENT_BUFFER_DISK_BYTES "agent_buffer_disk_bytes" Bytes Gauge, "agent, files of its buffer":
+        "Space that the buffer's files take on the host's disk.", "缓冲区文件占用的宿主机磁盘空间。", "バッファーのファイルがホストのディスクで占める容量。";
+    AGENT_BUFFER_RECORDS "agent_buffer_records" Count Gauge, "agent, its buffer":
+        "Sampling moments that wait for delivery.", "等待发送的采样时刻数。", "送信待ちのサンプリング時点の数。";
+    AGENT_LAG_S "agent_lag_s" Seconds Gauge [1000], "agent, its buffer":
+        "Age of the oldest sample that is not delivered yet.", "最早的未送达样本的时长。", "まだ届いていない最も古いサンプルの経過時間。";
+    AGENT_LOST_TICKS "agent_lost_ticks" Count Counter, "agent, its buffer":
+        "Sampling moments that the buffer had to give up.", "缓冲区被迫放弃的采样时刻数。", "バッファーが破棄せざるを得なかったサンプリング時点の数。";
+    AGENT_CADENCE_STRETCH "agent_cadence_stretch" Count Gauge, "agent, its sampler":
+        "How many times its usual interval the agent leaves between samples of VM memory, disks and processors; 1 unless these take more time than its budget allows.",
+        "采集虚拟机内存、磁盘和处理器的实际间隔是正常间隔的几倍；只有耗时超出预算时才大于 1。",
+        "VM のメモリー・ディスク・プロセッサーの採取間隔が通常の何倍か。予算を超える時間がかかる場合以外は 1。";
 }

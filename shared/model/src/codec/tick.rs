@@ -226,6 +226,12 @@ fn check_fact(fact: &Fact) -> Result<(), Error> {
         }
         Fact::Vm(vm) => check_text(&vm.name),
         Fact::Run(_) => Ok(()),
+        Fact::Guest(facts) => {
+            if let Some((what, limit)) = facts.guest.excess() {
+                return Err(Error::TooLarge { what, limit });
+            }
+            facts.guest.texts().try_for_each(|text| check_text(text))
+        }
     }
 }
 

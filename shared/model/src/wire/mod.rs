@@ -14,7 +14,7 @@ pub use crate::codec::{
     MAX_SESSION_CELLS, MAX_SESSION_NAME_BYTES,
 };
 pub use frame::{FrameDecoder, FrameEncoder};
-pub use message::{Columns, Frame, Message};
+pub use message::{Columns, Frame, Message, Token};
 
 use crate::codec::portable;
 use crate::{Kind, catalogue};

@@ -13,10 +13,11 @@ mod targets;
 use crate::support::{at, plain};
 use std::fs;
 use std::path::{Path, PathBuf};
-use vmscope_model::wire::{self, FrameEncoder, Message};
+use vmscope_model::guest::{GuestFileSystem, GuestInterface};
+use vmscope_model::wire::{self, FrameEncoder, Message, Token};
 use vmscope_model::{
-    Cause, Entity, Fact, Gap, Group, HostFacts, HostId, Kind, Owner, Record, RunFacts, Span, Table, Tick,
-    Value, VmFacts, VmId, catalogue, record,
+    Cause, Entity, Fact, Gap, Group, Guest, GuestFacts, HostFacts, HostId, Kind, Owner, Record, RunFacts,
+    Span, Table, Tick, Value, VmFacts, VmId, catalogue, record,
 };
 
 fn corpus(target: &str) -> PathBuf {
@@ -27,6 +28,26 @@ fn corpus(target: &str) -> PathBuf {
 
 fn host() -> HostId {
     "7d2c6ad5-55d4-4f0b-9f43-c4bb5f2d4bb1".parse().unwrap()
+}
+
+/// Something in each list.
+fn guest() -> Guest {
+    Guest {
+        host_name: "web-1".into(),
+        file_systems: vec![GuestFileSystem {
+            mount_point: "/".into(),
+            total_bytes: Some(1 << 30),
+            ..GuestFileSystem::default()
+        }],
+        interfaces: vec![GuestInterface {
+            name: "eth0".into(),
+            addresses: vec!["192.0.2.1/24".into(), "fe80::1/64".into()],
+            ..GuestInterface::default()
+        }],
+        user_count: Some(1),
+        users: vec!["admin".into()],
+        ..Guest::default()
+    }
 }
 
 /// Every kind of entity, a reset, an absent value, facts and a gap.
@@ -75,6 +96,11 @@ fn records() -> [Record; 2] {
                 epoch: 7,
                 before: Cause::HostDown,
             }),
+            Fact::Guest(GuestFacts {
+                vm,
+                as_of_us: 1_763_786_711_000_000,
+                guest: guest(),
+            }),
         ];
         let (group, cause) = (Group::Dear, Cause::Deadline);
         tick.gaps = vec![Gap {
@@ -107,7 +133,7 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         frames.extend(body);
     }
     let software = || "0.1.0".to_owned();
-    vec![
+    let mut seeds = vec![
         (
             "message",
             "hello",
@@ -144,6 +170,45 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("frame", "session", frames),
         ("record", "first", record::encode(&records()[0]).unwrap()),
         ("record", "second", record::encode(&records()[1]).unwrap()),
+    ];
+    let certificates = certificate_messages().into_iter();
+    seeds.extend(certificates.map(|(name, message)| ("message", name, wire::encode(&message).unwrap())));
+    seeds
+}
+
+/// The messages about certificates.
+fn certificate_messages() -> [(&'static str, Message); 5] {
+    [
+        (
+            "enrol",
+            Message::Enrol {
+                token: Token("vse_0123_4567".to_owned()),
+                host: host(),
+                request: vec![0x30, 0],
+                software: "0.1.0".to_owned(),
+            },
+        ),
+        (
+            "renew",
+            Message::Renew {
+                request: vec![0x30, 0],
+            },
+        ),
+        (
+            "issued",
+            Message::Issued {
+                certificate: "-----BEGIN".to_owned(),
+                authority: "-----BEGIN".to_owned(),
+            },
+        ),
+        (
+            "not_renewed",
+            Message::NotRenewed {
+                code: "authority_missing".to_owned(),
+                advice: "ask".to_owned(),
+            },
+        ),
+        ("trust", Message::Trust { roots: [7; 32] }),
     ]
 }
 

@@ -1,9 +1,10 @@
 //! What the tests of the codecs share: records as agents could produce them, and a view of them without numbering.
 
 use proptest::prelude::*;
+use vmscope_model::guest::GuestFileSystem;
 use vmscope_model::{
-    Cause, Entity, Fact, Gap, Group, HostFacts, Kind, Owner, Position, Record, RunFacts, Span, Table, Tick,
-    Value, VmFacts, VmId,
+    Cause, Entity, Fact, Gap, Group, Guest, GuestFacts, HostFacts, Kind, Owner, Position, Record, RunFacts,
+    Span, Table, Tick, Value, VmFacts, VmId,
 };
 
 /// A tick with its rows named instead of numbered.
@@ -75,6 +76,26 @@ fn note() -> impl Strategy<Value = (Vec<Fact>, Vec<Gap>)> {
         let before = Cause::AgentKilled;
         Fact::Run(RunFacts { epoch, before })
     });
+    let inside = (0..6_u8, any::<i64>(), "[a-z]{0,9}", any::<Option<u64>>()).prop_map(
+        |(number, as_of_us, name, used_bytes)| {
+            let file_system = GuestFileSystem {
+                mount_point: format!("/{name}"),
+                used_bytes,
+                ..GuestFileSystem::default()
+            };
+            let guest = Guest {
+                host_name: name.clone(),
+                file_systems: vec![file_system],
+                users: vec![name],
+                ..Guest::default()
+            };
+            Fact::Guest(GuestFacts {
+                vm: vm(number),
+                as_of_us,
+                guest,
+            })
+        },
+    );
     let gap = (
         proptest::option::of(0..6_u8),
         any::<i64>(),
@@ -96,7 +117,7 @@ fn note() -> impl Strategy<Value = (Vec<Fact>, Vec<Gap>)> {
             }),
         });
     (
-        proptest::collection::vec(prop_oneof![host, guest, run], 0..3),
+        proptest::collection::vec(prop_oneof![host, guest, run, inside], 0..3),
         proptest::collection::vec(gap, 0..3),
     )
 }

@@ -3,7 +3,9 @@
 use crate::support::{at, one_row, plain, record};
 use proptest::prelude::*;
 use vmscope_model::wire::{self, Columns, Error, Frame, FrameDecoder, FrameEncoder, Message};
-use vmscope_model::{Entity, HostId, Kind, Owner, Position, Record, Table, Tick, Value, catalogue};
+use vmscope_model::{
+    Entity, Fact, Guest, GuestFacts, HostId, Kind, Owner, Position, Record, Table, Tick, Value, catalogue,
+};
 
 fn host() -> HostId {
     "7d2c6ad5-55d4-4f0b-9f43-c4bb5f2d4bb1".parse().unwrap()
@@ -287,6 +289,20 @@ fn refuses_to_write_what_it_would_refuse_to_read() {
     assert!(matches!(
         encode(at(1), &nic(&"x".repeat(4_097))),
         Err(Error::TooLarge { .. })
+    ));
+
+    let mut talkative = nic("eth0");
+    talkative.tick.facts = vec![Fact::Guest(GuestFacts {
+        vm: "00000000-0000-4000-8000-000000000001".parse().unwrap(),
+        as_of_us: 1,
+        guest: Guest {
+            users: vec![String::new(); 33],
+            ..Guest::default()
+        },
+    })];
+    assert!(matches!(
+        encode(at(1), &talkative),
+        Err(Error::TooLarge { limit: 32, .. })
     ));
 
     let mut wrong_kind = nic("eth0");

@@ -3,7 +3,7 @@
 use crate::{Error, instant};
 use std::collections::{BTreeMap, HashMap};
 use tokio_postgres::Transaction;
-use vmscope_model::{Fact, HostFacts, Tick, VmId};
+use vmscope_model::{Fact, GuestFacts, HostFacts, Tick, VmId};
 
 /// Writes the facts of `ticks`, the last of each host and VM; `vm_ids` must hold every VM that they name.
 pub(super) async fn write(
@@ -12,7 +12,12 @@ pub(super) async fn write(
     vm_ids: &HashMap<VmId, i32>,
 ) -> Result<(), Error> {
     // Sorted: rows are locked in one order.
-    let (mut hosts, mut names) = (BTreeMap::new(), BTreeMap::new());
+    let (mut hosts, mut names, mut guests) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let id_of = |vm: &VmId| {
+        vm_ids.get(vm).copied().ok_or(Error::Missing {
+            operation: "write_vm_facts",
+        })
+    };
     for (host_id, tick) in ticks {
         for fact in &tick.facts {
             match fact {
@@ -20,10 +25,10 @@ pub(super) async fn write(
                     hosts.insert(*host_id, facts);
                 }
                 Fact::Vm(facts) => {
-                    let id = vm_ids.get(&facts.vm).ok_or(Error::Missing {
-                        operation: "write_vm_facts",
-                    })?;
-                    names.insert(*id, text(&facts.name));
+                    names.insert(id_of(&facts.vm)?, text(&facts.name));
+                }
+                Fact::Guest(facts) => {
+                    guests.insert(id_of(&facts.vm)?, facts);
                 }
                 // The ledger's.
                 Fact::Run(_) => {}
@@ -33,7 +38,8 @@ pub(super) async fn write(
     for (host_id, facts) in hosts {
         write_host(transaction, host_id, facts).await?;
     }
-    write_vms(transaction, names).await
+    write_vms(transaction, names).await?;
+    write_guests(transaction, guests).await
 }
 
 /// Text as PostgreSQL can hold it: without NUL.
@@ -95,5 +101,32 @@ WHERE vm.id = f.id AND f.name <> '' AND vm.name <> f.name";
         .execute(WRITE_VM_FACTS, &[&ids, &names])
         .await
         .map_err(Error::statement("write_vm_facts"))?;
+    Ok(())
+}
+
+/// Older facts don't replace newer ones, unless those are of a time still to come: their host's clock was wrong.
+async fn write_guests(
+    transaction: &Transaction<'_>,
+    guests: BTreeMap<i32, &GuestFacts>,
+) -> Result<(), Error> {
+    const WRITE_GUEST_FACTS: &str = "\
+-- write_guest_facts
+INSERT INTO guest AS g (vm_id, as_of, facts)
+SELECT vm_id, as_of, facts::jsonb FROM unnest($1::int4[], $2::timestamptz[], $3::text[]) AS f (vm_id, as_of, facts)
+ON CONFLICT (vm_id) DO UPDATE SET as_of = excluded.as_of, facts = excluded.facts
+WHERE g.as_of <= excluded.as_of OR g.as_of > now()";
+    let (mut ids, mut times, mut facts) = (vec![], vec![], vec![]);
+    for (id, guest) in guests {
+        ids.push(id);
+        times.push(instant::timestamp(guest.as_of_us)?);
+        facts.push(serde_json::to_string(&guest.guest).map_err(Error::GuestFacts)?);
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    transaction
+        .execute(WRITE_GUEST_FACTS, &[&ids, &times, &facts])
+        .await
+        .map_err(Error::statement("write_guest_facts"))?;
     Ok(())
 }

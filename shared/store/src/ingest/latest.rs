@@ -2,8 +2,12 @@
 //!
 //! A change of state is written at once, and so is a value that was not known before; everything else at most every
 //! [`REFRESH_US`] of sample time: a fleet would otherwise update each VM's row every second.
+//!
+//! What is older than the newest does not count, unless the newest is of a time still to come: then its host's clock was
+//! wrong, and has been set back since.
 
 use crate::{Error, instant};
+use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Transaction;
 use vmscope_model::{Kind, Tick, Value, catalogue::vm};
@@ -33,7 +37,7 @@ struct Seen {
 
 impl Seen {
     fn take(&mut self, host_id: i32, time_us: i64, values: &[Value]) -> Result<(), Error> {
-        if time_us < self.time_us {
+        if time_us < self.time_us && self.time_us <= Timestamp::now().as_microsecond() {
             return Ok(());
         }
         (self.host_id, self.time_us) = (host_id, time_us);
@@ -67,8 +71,9 @@ impl Seen {
     }
 
     fn is_due(&self) -> bool {
-        self.written
-            .is_none_or(|(time_us, urgent)| urgent != self.urgent() || self.time_us - time_us >= REFRESH_US)
+        self.written.is_none_or(|(time_us, urgent)| {
+            urgent != self.urgent() || (self.time_us - time_us).abs() >= REFRESH_US
+        })
     }
 }
 
@@ -144,7 +149,7 @@ UPDATE vm SET host_id = s.host_id, last_seen_at = s.seen_at,
     memory_used_source = coalesce(s.source, vm.memory_used_source)
 FROM unnest($1::int4[], $2::int4[], $3::timestamptz[], $4::int2[], $5::int2[], $6::int4[], $7::int8[], $8::int8[], $9::int2[])
     AS s (id, host_id, seen_at, state, state_reason, vcpus, maximum, used, source)
-WHERE vm.id = s.id AND (vm.last_seen_at IS NULL OR vm.last_seen_at <= s.seen_at)";
+WHERE vm.id = s.id AND (vm.last_seen_at IS NULL OR vm.last_seen_at <= s.seen_at OR vm.last_seen_at > now())";
         let seen: Vec<&Seen> = due.iter().map(|vm_id| &self.vms[vm_id]).collect();
         let hosts: Vec<i32> = seen.iter().map(|seen| seen.host_id).collect();
         let times = seen

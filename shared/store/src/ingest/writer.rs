@@ -108,6 +108,7 @@ async fn named_vms(
     for (host_id, tick) in ticks {
         let facts = tick.facts.iter().filter_map(|fact| match fact {
             Fact::Vm(facts) => Some(facts.vm),
+            Fact::Guest(facts) => Some(facts.vm),
             Fact::Host(_) | Fact::Run(_) => None,
         });
         let mut named = facts.chain(tick.gaps.iter().filter_map(|gap| gap.vm)).peekable();

@@ -6,7 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_postgres::Client;
 use vmscope_model::{
-    Cause, Fact, Gap, Group, HostFacts, Kind, Position, Table, Tick, Value, VmFacts, catalogue,
+    Cause, Fact, Gap, Group, Guest, GuestFacts, HostFacts, Kind, Position, Table, Tick, Value, VmFacts,
+    catalogue,
 };
 use vmscope_store::ingest::{HostBatch, Writer};
 use vmscope_store::testing::Database;
@@ -225,5 +226,28 @@ on_both_flavors! {
         assert_eq!(count(&database, "gap").await, 2);
         let named = "gap JOIN vm ON vm.id = gap.vm_id WHERE cause = 'busy' AND metric_group = 'dear'";
         assert_eq!(count(&database, named).await, 1);
+    }
+
+    async fn a_guest_s_newest_word_is_kept(database: Database) {
+        let (host_id, _) = known(database.store(), 1, 0).await;
+        let mut writer = Writer::connect(database.url()).await.unwrap();
+        let said = |host_name: &str, as_of_us| {
+            let guest = Guest {
+                host_name: host_name.to_owned(), users: vec!["o'\"\\u0000".to_owned()], user_count: Some(1), ..Guest::default()
+            };
+            let facts = GuestFacts { vm: vm_uuid(1), as_of_us, guest };
+            Tick { time_us: NOON_US, facts: vec![Fact::Guest(facts)], ..Tick::default() }
+        };
+        let now_us = jiff::Timestamp::now().as_microsecond();
+        let words = [
+            ("ahead", now_us + 3_600 * SECOND_US), ("right", now_us - 10 * SECOND_US), ("late", now_us - 20 * SECOND_US),
+        ];
+        for (sequence, (name, as_of_us)) in (1..).zip(words) {
+            writer.commit(&[batch(host_id, 1, vec![(sequence, said(name, as_of_us))])]).await.unwrap();
+        }
+        let (as_of, guest) = vmscope_store::guest::get(database.store(), vm_uuid(1)).await.unwrap().unwrap();
+        assert_eq!((guest.host_name.as_str(), as_of.as_microsecond()), ("right", words[1].1));
+        assert_eq!((guest.user_count, guest.users), (Some(1), vec!["o'\"\\u0000".to_owned()]));
+        assert_eq!(vmscope_store::guest::get(database.store(), vm_uuid(2)).await.unwrap(), None);
     }
 }

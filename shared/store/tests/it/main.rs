@@ -7,8 +7,11 @@
     reason = "a test stops at what fails"
 )]
 
+mod clock;
+mod enrolment;
 mod entities;
 mod fixture;
+mod gaps;
 mod ingest;
 mod ledger;
 mod lists;
@@ -16,3 +19,4 @@ mod schema;
 mod series;
 mod sessions;
 mod status;
+mod system;

@@ -8,7 +8,6 @@
 //! The promise, without exception: each tick that an agent began to keep is stored once, or stands in exactly one entry of the
 //! loss ledger ([`crate::account`]); and in the ledger are only ticks that a fault of this host can have taken (`witness`).
 
-mod clock;
 mod disk;
 mod network;
 mod pipeline;

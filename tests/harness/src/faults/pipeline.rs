@@ -1,11 +1,11 @@
 //! What is broken: agents on hosts of their own, two collectors, a database; how it starts, how it is mended, how it is counted.
 
-use super::clock::{self, Clock};
 use super::disk::SmallDisk;
 use super::network::Network;
 use super::witness::Witness;
 use super::{AGENTS, COLLECTORS};
 use crate::account::{Account, At, Verdict, read_marks};
+use crate::clock::{self, Clock};
 use crate::daemon::Daemon;
 use crate::site::{AgentOptions, Host, Second, Site, eventually};
 use crate::wire::Wire;

@@ -11,11 +11,20 @@ export type HostDetail = Schemas['HostDetail']
 export type Vm = Schemas['Vm']
 export type VmDetail = Schemas['VmDetail']
 export type Device = Schemas['Device']
+export type Guest = Schemas['Guest']
 export type Overview = Schemas['Overview']
 export type MetricInfo = Schemas['MetricInfo']
 export type Series = Schemas['Series']
+export type Gap = Schemas['Gap']
+export type GapPage = Schemas['GapPage']
+export type Agent = Schemas['Agent']
+export type System = Schemas['System']
+export type Collector = Schemas['Collector']
+export type Activity = Schemas['Activity']
 export type HostQuery = NonNullable<paths['/api/v1/hosts']['get']['parameters']['query']>
 export type VmQuery = NonNullable<paths['/api/v1/vms']['get']['parameters']['query']>
+export type GapQuery = NonNullable<paths['/api/v1/gaps']['get']['parameters']['query']>
+export type AgentQuery = NonNullable<paths['/api/v1/agents']['get']['parameters']['query']>
 export type SeriesQuery = paths['/api/v1/series']['get']['parameters']['query']
 
 /** One page of a list. */
@@ -137,3 +146,14 @@ export const listMetrics = (signal?: AbortSignal): Promise<{ items: MetricInfo[]
 /** History of one entity. */
 export const getSeries = (query: SeriesQuery, signal?: AbortSignal): Promise<Series> =>
   unwrap(client.GET('/api/v1/series', { params: { query }, signal }))
+
+/** The loss ledger, a page at a time, with its totals by cause. */
+export const listGaps = (query: GapQuery, signal?: AbortSignal): Promise<GapPage> =>
+  unwrap(client.GET('/api/v1/gaps', { params: { query }, signal }))
+
+/** How the installation is. */
+export const getSystem = (signal?: AbortSignal): Promise<System> => unwrap(client.GET('/api/v1/system', { signal }))
+
+/** Agents, a page at a time. */
+export const listAgents = (query: AgentQuery, signal?: AbortSignal): Promise<Page<Agent>> =>
+  unwrap(client.GET('/api/v1/agents', { params: { query }, signal }))

@@ -4,6 +4,40 @@
  */
 
 export interface paths {
+    "/api/v1/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The agents, a page at a time. */
+        get: operations["list_agents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The loss ledger, a page at a time. Each tick that got a number is stored, or stands in exactly one entry. */
+        get: operations["list_gaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts": {
         parameters: {
             query?: never;
@@ -128,6 +162,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The health of the installation: agents, collectors, their work, and the database. */
+        get: operations["get_system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/vms": {
         parameters: {
             query?: never;
@@ -152,7 +203,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One virtual machine with its devices. */
+        /** One virtual machine with its devices, and what the system inside of it says of itself. */
         get: operations["get_vm"];
         put?: never;
         post?: never;
@@ -166,6 +217,148 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The last turn of a piece of periodic work. */
+        Activity: {
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            began_at: string;
+            /** @description Name of the collector. */
+            collector: string;
+            /** @description It was done; otherwise it is tried again. */
+            done: boolean;
+            /** @description What was done, or why not. */
+            message: string;
+            /**
+             * @description Name of the work.
+             * @example retention
+             */
+            name: string;
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            took_ms: number;
+        };
+        /** @description An agent. */
+        Agent: {
+            /**
+             * Format: date-time
+             * @description When its newest recorded certificate expires; null when none is recorded, as for one that was made by hand.
+             */
+            certificate_expires_at: string | null;
+            /**
+             * Format: double
+             * @description How far the host's clock was ahead of the collector's when the session began, in seconds.
+             */
+            clock_offset_s: number;
+            /** @description The collector that holds its session, or held the last one. */
+            collector: string;
+            /**
+             * Format: date-time
+             * @description When its newest session began.
+             */
+            connected_at: string;
+            /**
+             * Format: date-time
+             * @description When that ended; null while it lasts, and when its collector died before it could say so.
+             */
+            disconnected_at: string | null;
+            /** @description The certificate should have been renewed: it is past five sixths of its life, or over it. */
+            expiring: boolean;
+            /** @description The host that it reports. */
+            host: components["schemas"]["HostReference"];
+            /**
+             * Format: double
+             * @description How old that sample is by the collector's clock, in seconds; null before the first.
+             */
+            lag_s: number | null;
+            /**
+             * Format: date-time
+             * @description When its newest stored sample was taken, by the host's clock; null before the first.
+             */
+            last_sample_at: string | null;
+            /**
+             * @description From where it speaks.
+             * @example 192.0.2.7:51820
+             */
+            remote: string;
+            /** @description The clock is off by more than 5 s. */
+            skewed: boolean;
+            /** @description How it is. */
+            state: components["schemas"]["AgentState"];
+            /** @description Its version, as it says. */
+            version: string;
+        };
+        /** @description Agents by how they are. */
+        AgentCounts: {
+            /**
+             * Format: int64
+             * @description Those of the connected whose newest stored sample is older than 15 s.
+             */
+            behind: number;
+            /**
+             * Format: int64
+             * @description Those with a session now, at a collector that lives.
+             */
+            connected: number;
+            /**
+             * Format: int64
+             * @description The others.
+             */
+            disconnected: number;
+            /**
+             * Format: int64
+             * @description Those whose certificate should have been renewed: it is past five sixths of its life, or over it.
+             */
+            expiring: number;
+            /**
+             * Format: int64
+             * @description Those whose host is revoked: they are not let in.
+             */
+            revoked: number;
+            /**
+             * Format: int64
+             * @description Those whose host's clock is off by more than 5 s.
+             */
+            skewed: number;
+            /**
+             * Format: int64
+             * @description All that ever had a session.
+             */
+            total: number;
+            /** @description Their versions, the most frequent first. */
+            versions: components["schemas"]["VersionCount"][];
+        };
+        /**
+         * @description How an agent is.
+         * @enum {string}
+         */
+        AgentState: "connected" | "behind" | "disconnected" | "revoked";
+        /** @description How much is missing for one cause. */
+        CauseTotal: {
+            /**
+             * @description The cause.
+             * @example deadline
+             */
+            cause: string;
+            /**
+             * Format: int64
+             * @description Entries.
+             */
+            entries: number;
+            /**
+             * Format: int64
+             * @description Missing ticks, as far as they are known.
+             */
+            ticks: number;
+            /**
+             * Format: int64
+             * @description Entries whose ticks can't be known.
+             */
+            uncounted: number;
+        };
         /** @description What a client may say. */
         ClientMessage: {
             /** @description `host:<uuid>` or `vm:<uuid>`. */
@@ -180,6 +373,115 @@ export interface components {
         } | {
             /** @enum {string} */
             type: "ping";
+        };
+        /** @description A collector, as its last heartbeat said. */
+        Collector: {
+            /** @description Where it listens. */
+            address: string;
+            /** @description It has not stopped and was heard of in the last 15 s. */
+            alive: boolean;
+            /**
+             * Format: float
+             * @description The longest of them.
+             */
+            commit_max_ms: number | null;
+            /**
+             * Format: float
+             * @description Mean duration of the commits between its last two heartbeats; null when there was none.
+             */
+            commit_mean_ms: number | null;
+            /**
+             * Format: double
+             * @description How long ago that was, in seconds.
+             */
+            heartbeat_age_s: number;
+            /**
+             * Format: date-time
+             * @description When its heart beat last.
+             */
+            heartbeat_at: string;
+            /** @description The name in its certificate. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Frames that wait for a writer.
+             */
+            queue_frames: number;
+            /**
+             * Format: int64
+             * @description Rows decoded and not yet committed.
+             */
+            rows_in_flight: number;
+            /**
+             * Format: float
+             * @description Rows committed each second, between its last two heartbeats.
+             */
+            rows_per_s: number;
+            /**
+             * Format: int64
+             * @description Rows committed since it started.
+             */
+            rows_total: number;
+            /**
+             * Format: int64
+             * @description Agents' sessions that it holds.
+             */
+            sessions: number;
+            /**
+             * Format: date-time
+             * @description When it started.
+             */
+            started_at: string;
+            /**
+             * Format: date-time
+             * @description When it stopped in order; null while it runs, and when it died.
+             */
+            stopped_at: string | null;
+            /** @description Its version. */
+            version: string;
+            /**
+             * Format: int64
+             * @description Connections on which it writes.
+             */
+            writers: number;
+        };
+        /** @description The database. */
+        Database: {
+            /**
+             * Format: int64
+             * @description Its size; null before it was measured.
+             */
+            bytes: number | null;
+            /**
+             * @description `timescale` or `postgres`: what the sample tables are made of.
+             * @example timescale
+             */
+            flavor: string;
+            /**
+             * Format: double
+             * @description What it gains a day, over the span since `growth_since`; negative when it shrinks, null before an hour of sizes.
+             */
+            growth_bytes_per_day: number | null;
+            /**
+             * Format: date-time
+             * @description Since when growth is reckoned: a week, or less in a younger database.
+             */
+            growth_since: string | null;
+            /**
+             * Format: date-time
+             * @description When that was measured.
+             */
+            measured_at: string | null;
+            /**
+             * Format: int32
+             * @description Version of the schema.
+             */
+            schema: number;
+            /**
+             * @description Version of the server.
+             * @example 15.14
+             */
+            server: string;
         };
         /** @description A device of a host or a VM: an entity of `/series` as `<kind>:<id>`. */
         Device: {
@@ -201,6 +503,42 @@ export interface components {
          * @enum {string}
          */
         DeviceKind: "vcpu" | "disk" | "nic";
+        /** @description A successful answer. */
+        Envelope_GapPage: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One page of the ledger, newest first, and what the whole of it comes to. */
+            data: {
+                /** @description The entries on all pages by cause, the most frequent first. */
+                causes: components["schemas"]["CauseTotal"][];
+                /** @description What is on this page. */
+                items: components["schemas"]["Gap"][];
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a page.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Entries on all pages.
+                 */
+                total: number;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
         /** @description A successful answer. */
         Envelope_HostDetail: {
             /**
@@ -260,6 +598,88 @@ export interface components {
                 hosts: components["schemas"]["HostCounts"];
                 /** @description Virtual machines. */
                 vms: components["schemas"]["VmCounts"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Page_Agent: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One page of a list. */
+            data: {
+                /** @description What is on this page. */
+                items: {
+                    /**
+                     * Format: date-time
+                     * @description When its newest recorded certificate expires; null when none is recorded, as for one that was made by hand.
+                     */
+                    certificate_expires_at: string | null;
+                    /**
+                     * Format: double
+                     * @description How far the host's clock was ahead of the collector's when the session began, in seconds.
+                     */
+                    clock_offset_s: number;
+                    /** @description The collector that holds its session, or held the last one. */
+                    collector: string;
+                    /**
+                     * Format: date-time
+                     * @description When its newest session began.
+                     */
+                    connected_at: string;
+                    /**
+                     * Format: date-time
+                     * @description When that ended; null while it lasts, and when its collector died before it could say so.
+                     */
+                    disconnected_at: string | null;
+                    /** @description The certificate should have been renewed: it is past five sixths of its life, or over it. */
+                    expiring: boolean;
+                    /** @description The host that it reports. */
+                    host: components["schemas"]["HostReference"];
+                    /**
+                     * Format: double
+                     * @description How old that sample is by the collector's clock, in seconds; null before the first.
+                     */
+                    lag_s: number | null;
+                    /**
+                     * Format: date-time
+                     * @description When its newest stored sample was taken, by the host's clock; null before the first.
+                     */
+                    last_sample_at: string | null;
+                    /**
+                     * @description From where it speaks.
+                     * @example 192.0.2.7:51820
+                     */
+                    remote: string;
+                    /** @description The clock is off by more than 5 s. */
+                    skewed: boolean;
+                    /** @description How it is. */
+                    state: components["schemas"]["AgentState"];
+                    /** @description Its version, as it says. */
+                    version: string;
+                }[];
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a page.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items on all pages.
+                 */
+                total: number;
             };
             /**
              * @description `ok`.
@@ -491,6 +911,36 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_System: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description How the installation is: all from the database. What it does not know is null. */
+            data: {
+                /** @description The periodic work of the collectors. */
+                activities: components["schemas"]["Activity"][];
+                /** @description The agents in numbers; `/agents` lists them. */
+                agents: components["schemas"]["AgentCounts"];
+                /**
+                 * Format: date-time
+                 * @description When this was asked.
+                 */
+                as_of: string;
+                /** @description Every collector that was alive in the last month. */
+                collectors: components["schemas"]["Collector"][];
+                /** @description The database. */
+                database: components["schemas"]["Database"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_VmDetail: {
             /**
              * Format: int32
@@ -498,10 +948,11 @@ export interface components {
              * @example 0
              */
             code: number;
-            /** @description A VM with its devices. */
+            /** @description A VM with its devices, and the system inside of it. */
             data: components["schemas"]["Vm"] & {
                 /** @description Its virtual processors, disks and network interfaces. */
                 devices: components["schemas"]["Device"][];
+                guest: components["schemas"]["Guest"] | null;
             };
             /**
              * @description `ok`.
@@ -513,6 +964,156 @@ export interface components {
         FeedState: {
             /** @description True while at least one collector feeds this server. */
             connected: boolean;
+        };
+        /** @description An entry of the ledger: a span for which samples are missing. */
+        Gap: {
+            /**
+             * @description Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`,
+             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`, `clock_step` (nothing is missing: the clock was
+             *     set, forward or back), `host_suspended`.
+             * @example deadline
+             */
+            cause: string;
+            /**
+             * Format: date-time
+             * @description First missing moment.
+             */
+            from: string;
+            /**
+             * @description Which part of sampling: `host`, `cheap`, `dear` or `all`.
+             * @example dear
+             */
+            group: string;
+            /** @description Whose samples are missing. */
+            host: components["schemas"]["HostReference"];
+            /**
+             * @description Its number.
+             * @example 4711
+             */
+            id: string;
+            positions: components["schemas"]["Positions"] | null;
+            /**
+             * Format: int64
+             * @description Missing ticks, 0 for a step of the clock; null when that can't be known.
+             */
+            ticks: number | null;
+            /**
+             * Format: date-time
+             * @description Last missing moment.
+             */
+            to: string;
+            vm: components["schemas"]["VmReference"] | null;
+        };
+        /** @description One page of the ledger, newest first, and what the whole of it comes to. */
+        GapPage: {
+            /** @description The entries on all pages by cause, the most frequent first. */
+            causes: components["schemas"]["CauseTotal"][];
+            /** @description What is on this page. */
+            items: components["schemas"]["Gap"][];
+            /**
+             * Format: int32
+             * @description Number of this page, from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description Most items a page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Entries on all pages.
+             */
+            total: number;
+        };
+        /**
+         * @description What the system inside of a VM last said of itself, through its guest agent: the guest's own word. Texts that it did not
+         *     say are empty.
+         */
+        Guest: {
+            /**
+             * Format: date-time
+             * @description When it said so.
+             */
+            as_of: string;
+            /** @description Mounted file systems, 64 at most. */
+            file_systems: components["schemas"]["GuestFileSystem"][];
+            /** @description Host name. */
+            host_name: string;
+            /** @description Network interfaces, 32 at most. */
+            interfaces: components["schemas"]["GuestInterface"][];
+            /** @description Kernel release. */
+            kernel: string;
+            /**
+             * @description Operating system with version, for people.
+             * @example Debian GNU/Linux 12 (bookworm)
+             */
+            os: string;
+            /**
+             * @description Short name of the operating system.
+             * @example debian
+             */
+            os_id: string;
+            /**
+             * @description Version of the operating system.
+             * @example 12 (bookworm)
+             */
+            os_version: string;
+            /**
+             * @description Abbreviation of its time zone.
+             * @example CET
+             */
+            time_zone: string;
+            /**
+             * Format: int32
+             * @description How many users are logged in; null when it did not say.
+             */
+            user_count: number | null;
+            /** @description The first of them, each once, 32 at most. */
+            users: string[];
+        };
+        /** @description A file system of a guest. */
+        GuestFileSystem: {
+            /**
+             * @description Where it is mounted.
+             * @example /var
+             */
+            mount_point: string;
+            /**
+             * Format: int64
+             * @description Its size, in bytes; null when the guest did not say.
+             */
+            total_bytes: number | null;
+            /**
+             * @description Its type.
+             * @example ext4
+             */
+            type: string;
+            /**
+             * Format: int64
+             * @description What is used of it, in bytes; null when the guest did not say.
+             */
+            used_bytes: number | null;
+        };
+        /** @description A network interface of a guest. */
+        GuestInterface: {
+            /**
+             * @description Its addresses with prefix length, 16 at most.
+             * @example [
+             *       "192.0.2.11/24"
+             *     ]
+             */
+            addresses: string[];
+            /**
+             * @description Its hardware address.
+             * @example 52:54:00:98:b2:48
+             */
+            hardware_address: string;
+            /**
+             * @description Its name in the guest.
+             * @example eth0
+             */
+            name: string;
         };
         /** @description A hypervisor host. Facts that its agent could not read are empty or 0. */
         Host: {
@@ -688,6 +1289,19 @@ export interface components {
             /** @description Virtual machines. */
             vms: components["schemas"]["VmCounts"];
         };
+        /** @description A range of ticks, both ends inclusive. An end with sequence 0 lies before the first tick of its epoch. */
+        Positions: {
+            /**
+             * @description Epoch (one run of the agent) and sequence of the first.
+             * @example 3.1024
+             */
+            first: string;
+            /**
+             * @description Epoch and sequence of the last.
+             * @example 3.1060
+             */
+            last: string;
+        };
         /** @description The body of every error. */
         Problem: {
             /**
@@ -739,7 +1353,8 @@ export interface components {
         SeriesGap: {
             /**
              * @description Why: `deadline`, `libvirt_down`, `busy`, `evicted_by_size`, `evicted_by_age`, `corruption`, `buffer_full`,
-             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`.
+             *     `unexplained`, `agent_down`, `agent_stopped`, `agent_killed`, `host_down`, `clock_step` (nothing is missing: the clock was
+             *     set, forward or back), `host_suspended`.
              * @example deadline
              */
             cause: string;
@@ -807,6 +1422,32 @@ export interface components {
             message: string;
             /** @enum {string} */
             type: "error";
+        };
+        /** @description How the installation is: all from the database. What it does not know is null. */
+        System: {
+            /** @description The periodic work of the collectors. */
+            activities: components["schemas"]["Activity"][];
+            /** @description The agents in numbers; `/agents` lists them. */
+            agents: components["schemas"]["AgentCounts"];
+            /**
+             * Format: date-time
+             * @description When this was asked.
+             */
+            as_of: string;
+            /** @description Every collector that was alive in the last month. */
+            collectors: components["schemas"]["Collector"][];
+            /** @description The database. */
+            database: components["schemas"]["Database"];
+        };
+        /** @description How many agents have a version. */
+        VersionCount: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            agents: number;
+            /** @description The version. */
+            version: string;
         };
         /** @description A virtual machine. Values come from its latest sample; null when it has none. */
         Vm: {
@@ -882,10 +1523,21 @@ export interface components {
              */
             total: number;
         };
-        /** @description A VM with its devices. */
+        /** @description A VM with its devices, and the system inside of it. */
         VmDetail: components["schemas"]["Vm"] & {
             /** @description Its virtual processors, disks and network interfaces. */
             devices: components["schemas"]["Device"][];
+            guest: components["schemas"]["Guest"] | null;
+        };
+        /** @description The VM of an entry. */
+        VmReference: {
+            /**
+             * Format: uuid
+             * @description UUID.
+             */
+            id: string;
+            /** @description Name of its domain. */
+            name: string;
         };
     };
     responses: never;
@@ -896,6 +1548,190 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_agents: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Only agents of hosts whose name contains this, in any case, or whose UUID begins with it. */
+                q?: string;
+                /** @description Order; the longest without a sample first when not given. */
+                sort?: "last_sample_at" | "-last_sample_at" | "host" | "-host" | "clock_offset" | "-clock_offset" | "connected_at" | "-connected_at";
+                /** @description Only those of this collector, by name. */
+                collector?: string;
+                /** @description Only those that are connected, or only those that are not. */
+                connected?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Page_Agent"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request from or for another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too much asked for. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50301 too many live connections. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_gaps: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Only those of this host and its VMs, by UUID. */
+                host?: string;
+                /** @description Only those that concern this VM, by UUID: its own and those of its whole host. */
+                vm?: string;
+                /**
+                 * @description Only those with this cause.
+                 * @example deadline
+                 */
+                cause?: string;
+                /**
+                 * @description Only those of this part of sampling: `host`, `cheap`, `dear` or `all`.
+                 * @example dear
+                 */
+                group?: string;
+                /** @description Only those that end at this moment or later, RFC 3339. */
+                from?: string;
+                /** @description Only those that begin at this moment or earlier, RFC 3339. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_GapPage"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request from or for another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too much asked for. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50301 too many live connections. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_hosts: {
         parameters: {
             query?: {
@@ -1331,6 +2167,80 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Envelope_Series"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request from or for another site. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too much asked for. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50301 too many live connections. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_system: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The health */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_System"];
                 };
             };
             /** @description 40000 bad request, 40001 bad parameter. */

@@ -17,6 +17,8 @@ export function useFormat() {
     /** A state's name; one that this page does not know is shown as the server wrote it. */
     state: (state: string | null) =>
       state === null ? t('state.unknown') : te(`state.${state}`) ? t(`state.${state}`) : state,
+    /** What a collector does from time to time; work that this page does not know is named as the server wrote it. */
+    activity: (name: string) => (te(`activity.${name}`) ? t(`activity.${name}`) : name),
     /** Why samples are missing. */
     cause: (cause: string) => (te(`cause.${cause}`) ? t(`cause.${cause}`) : t('cause.unknown')),
   }

@@ -2,7 +2,7 @@
 import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
 import { getSeries, serverNow } from '@/api/client'
 import { SPAN_MS, refresh_ms, type Range } from '@/lib/range'
-import { append, emptyTable, fromAnswer, samplesOf, type LiveSample, type Table } from '@/lib/table'
+import { append, emptyTable, fromAnswer, rewind, samplesOf, type LiveSample, type Table } from '@/lib/table'
 import { useLive } from '@/stores/live'
 import { useNow } from './clock'
 import { usePolled } from './polled'
@@ -49,7 +49,7 @@ export function useHistory(entity: string, metrics: string[], range: Readonly<Re
 
   function onSample(sample: LiveSample): void {
     if (shown.value !== 'live') return
-    table.value = append(table.value, [sample], metrics, serverNow() - SPAN_MS.live)
+    table.value = append(rewind(table.value, sample.time), [sample], metrics, serverNow() - SPAN_MS.live)
   }
   onScopeDispose(live.watch(entity, onSample))
   watch(() => live.resumptions, reload)

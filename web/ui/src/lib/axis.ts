@@ -15,6 +15,7 @@ const LEAST: Record<Unit, number> = {
   percent: 1,
   'per-second': 0.1,
   ms: 0.01,
+  s: 1,
   count: 0.1,
 }
 

@@ -55,6 +55,10 @@ describe('a host', () => {
     expect(hostBusy(from)).toEqual([62.5])
   })
 
+  it('shows its agent in percent of one core, whatever the host has', () => {
+    expect(line(HOST_CHARTS, 'agent_cpu', 'used', table({ agent_cpu_ns: [0.02, null] }))).toEqual([2, null])
+  })
+
   it('stays below the limit of points of one request', () => {
     expect(metricsOf('host').length * 600).toBeLessThanOrEqual(20_000)
     expect(metricsOf('vm').length * 600).toBeLessThanOrEqual(20_000)

@@ -1,4 +1,5 @@
 /** What each chart of a VM or a host shows: which metrics it needs and how its lines come from them. Data, not drawing. */
+import { AGENT_CHARTS } from './agent-charts'
 import type { Unit } from './format'
 import { carry, column, combine, type Column, type Table } from './table'
 
@@ -213,6 +214,7 @@ export const HOST_CHARTS: ChartSpec[] = [
   },
   ...disk(),
   ...network(),
+  ...AGENT_CHARTS,
 ]
 
 /** Metrics that are needed beside those that the lines name. */

@@ -55,6 +55,14 @@ describe('counts and shares', () => {
     expect(value(12.5, 'per-second', 'en')).toBe('12.5 /s')
     expect(value(0.5, 'ms', 'en')).toBe('0.500 ms')
     expect(value(null, 'ms', 'en')).toBe(NO_VALUE)
+    expect([0, 0.25, 119, 120, 9000, 200_000].map((one) => value(one, 's', 'en'))).toEqual([
+      '0 s',
+      '0.250 s',
+      '119 s',
+      '2.00 min',
+      '2.50 h',
+      '2.31 d',
+    ])
   })
 
   it('keeps axis labels short', () => {

@@ -1,13 +1,19 @@
 /** Numbers, sizes, durations and times as people read them, in the language of the page. */
 
 /** What a formatted number means; charts, legends and tooltips share these. */
-export type Unit = 'bytes' | 'bytes/s' | 'percent' | 'per-second' | 'ms' | 'count'
+export type Unit = 'bytes' | 'bytes/s' | 'percent' | 'per-second' | 'ms' | 's' | 'count'
 
 /** Shown where there is no value. */
 export const NO_VALUE = '–'
 
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 const LARGE_UNITS = ['', 'k', 'M', 'G', 'T']
+
+const SPANS: [number, string][] = [
+  [60, 'min'],
+  [3600, 'h'],
+  [86_400, 'd'],
+]
 
 const formats = new Map<string, Intl.NumberFormat>()
 
@@ -61,6 +67,12 @@ export function percent(value: number | null | undefined, locale: string): strin
   return `${decimal(value, Math.abs(value) >= 99.95 ? 0 : 1, locale)} %`
 }
 
+/** Seconds, or minutes, hours and days where seconds would be many: `12.3 s`, `2.50 h`. */
+function span(seconds: number, locale: string): string {
+  const [length, unit] = SPANS.findLast(([length]) => Math.abs(seconds) >= 2 * length) ?? [1, 's']
+  return `${significant(seconds / length, locale)} ${unit}`
+}
+
 /** A value with its unit, for legends and tooltips. */
 export function value(number: number | null | undefined, unit: Unit, locale: string): string {
   if (number == null) return NO_VALUE
@@ -75,6 +87,8 @@ export function value(number: number | null | undefined, unit: Unit, locale: str
       return `${count(number, locale)} /s`
     case 'ms':
       return `${significant(number, locale)} ms`
+    case 's':
+      return span(number, locale)
     case 'count':
       return count(number, locale)
   }

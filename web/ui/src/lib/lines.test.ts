@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { gapsOf, isolated, layOut, readableRow, reach, stack } from './lines'
+import { gapsAt, gapsOf, isolated, layOut, readableRow, reach, stack } from './lines'
 import type { Column, Gap } from './table'
 
 const seconds = (from: number, to: number, step = 1) =>
@@ -21,6 +21,18 @@ describe('layOut', () => {
     expect(rows).toHaveLength(times.length + 1)
     expect(points[0]?.indexOf(null)).toBe(6)
     expect(rows[6]).toBe(17_500)
+  })
+
+  it('keeps a line whole while an agent stretches its interval, and takes it back', () => {
+    const times = [0, 5, 10, 15, 20, 25, 35, 45, 65, 105, 145, 165, 170, 175, 180].map((second) => second * 1000)
+    const line = { values: times.map(() => 1), group: 'dear' as const }
+    expect(layOut(times, [line], []).points[0]).toEqual(line.values)
+    expect(reach(times.slice(0, 11), line.values)).toBe(120_000)
+  })
+
+  it('breaks a line that stays away for longer than any stretched interval', () => {
+    const times = [...seconds(0, 60, 5), ...seconds(100, 160, 5)]
+    expect(layOut(times, [{ values: times.map(() => 1), group: 'dear' }], []).points[0]).toContain(null)
   })
 
   it('breaks a line at a gap of its group even when only one sample is missing', () => {
@@ -81,6 +93,30 @@ describe('the gaps of a chart', () => {
 
   it('are only those of whole ticks while the catalogue is not known', () => {
     expect(gapsOf([cheap, dear, all], [null]).map((one) => one.group)).toEqual(['all'])
+  })
+})
+
+describe('the gaps told at a row', () => {
+  const told = (times: number[], values: Column, gaps: Gap[]) => {
+    const layout = layOut(times, [{ values, group: 'host' }], gaps)
+    const own = gapsOf(gaps, ['host'])
+    return layout.times.map((_, row) => gapsAt(own, layout, row).length)
+  }
+
+  it('lie between the measured samples at their ends', () => {
+    const times = [0, 1000, 2000, 9000, 10_000]
+    // The empty row between the two stands for what is missing.
+    expect(told(times, [1, 1, 1, 1, 1], [gap(2000, 9000, 'all')])).toEqual([0, 0, 0, 1, 0, 0])
+  })
+
+  it('are told at a moment at which nothing was measured', () => {
+    expect(told([0, 1000, 2000], [1, null, 1], [gap(1000, 1000, 'host')])).toEqual([0, 1, 0])
+  })
+
+  it('are told before a row when they lie within one step', () => {
+    const minutes = [0, 60_000, 120_000]
+    expect(told(minutes, [1, 1, 1], [gap(61_000, 75_000, 'host')])).toEqual([0, 1, 0])
+    expect(told([0, 1000, 2000], [1, 1, 1], [gap(1000, 2000, 'all')])).toEqual([0, 1, 0])
   })
 })
 

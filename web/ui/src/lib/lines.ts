@@ -22,8 +22,10 @@ export interface Layout {
   source: number[]
 }
 
-/** A line breaks when the next point is later than this many of its usual intervals. */
+/** A line breaks when the next point is later than this many of its usual intervals, or of the interval before. */
 const TOLERATED_INTERVALS = 3
+/** Of the interval before, as far as an agent that has too much to do may have stretched it. */
+const STRETCHED_INTERVALS = 12
 /** Two points this near are always joined, whatever the usual interval seems to be. */
 const ALWAYS_JOINED_MS = 3500
 /** A point is missing between two that are this many usual intervals apart: if the ledger has a gap there, the line breaks. */
@@ -63,19 +65,41 @@ function interval(times: number[], values: Column): number {
   return distances[Math.floor(distances.length / 2)] ?? 0
 }
 
-/** The longest distance between two points of this line that still is its rhythm, in ms. */
-export function reach(times: number[], values: Column): number {
-  return Math.max(ALWAYS_JOINED_MS, interval(times, values) * TOLERATED_INTERVALS)
+/**
+ * The longest distance between two points that still is the rhythm of a line, in ms, when the two points before were
+ * `before_ms` apart: an agent that has too much to do doubles its interval, and halves it again later.
+ */
+function rhythm(usual_ms: number, before_ms: number): number {
+  const stretched = Math.min(before_ms * TOLERATED_INTERVALS, usual_ms * STRETCHED_INTERVALS)
+  return Math.max(ALWAYS_JOINED_MS, usual_ms * TOLERATED_INTERVALS, stretched)
 }
 
-/** Says of two moments whether a line may run from one to the other. */
+/** How long after its newest point a line's value still is the present one, in ms. */
+export function reach(times: number[], values: Column): number {
+  const rows = times.flatMap((time, row) => (values[row] == null ? [] : [time]))
+  const before_ms = (rows.at(-1) ?? 0) - (rows.at(-2) ?? rows.at(-1) ?? 0)
+  return rhythm(interval(times, values), before_ms)
+}
+
+/** How far the last of the `points` (times, rising) up to `time_ms` is from the one before it, in ms; 0 without such. */
+function intervalBefore(points: number[], time_ms: number): number {
+  let [low, high] = [0, points.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((points[middle] ?? 0) <= time_ms) low = middle + 1
+    else high = middle
+  }
+  return low < 2 ? 0 : (points[low - 1] ?? 0) - (points[low - 2] ?? 0)
+}
+
+/** Says of two neighbouring moments whether a line may run from one to the other. */
 function joiner(times: number[], line: Line, gaps: Gap[]): (from_ms: number, to_ms: number) => boolean {
   const usual = interval(times, line.values)
-  const limit = Math.max(ALWAYS_JOINED_MS, usual * TOLERATED_INTERVALS)
   const own = gaps.filter((gap) => concerns(gap, line.group))
+  const points = times.filter((_, row) => line.values[row] != null)
   return (from_ms, to_ms) => {
     const distance = to_ms - from_ms
-    if (distance > limit) return false
+    if (distance > rhythm(usual, intervalBefore(points, from_ms))) return false
     // Within one step of a coarse history a gap is only shaded: both of its ends have been measured.
     return distance <= usual * MISSED_ONE || !own.some((gap) => gap.from_ms < to_ms && gap.to_ms > from_ms)
   }
@@ -156,4 +180,20 @@ export function readableRow(points: Point[], row: number): number {
   let at = row
   while (at >= 0 && points[at] === undefined) at -= 1
   return at >= 0 && points[at] !== null ? at : -1
+}
+
+/**
+ * The gaps that a reader at this row of the layout should be told. A gap's ends may be samples that were measured (the last
+ * before it and the first after it): they are not missing. A gap within one step, where no row is, is told before it.
+ */
+export function gapsAt(gaps: ChartGap[], layout: Layout, row: number): ChartGap[] {
+  const time = layout.times[row] ?? 0
+  const next = layout.times[row + 1] ?? time
+  const joined = (layout.source[row] ?? -1) >= 0 && (layout.source[row + 1] ?? -1) >= 0
+  return gaps.filter((gap) => {
+    if (gap.from_ms < time && gap.to_ms > time) return true
+    if (joined && gap.from_ms < next && gap.to_ms > time) return true
+    const measured = gap.lines.some((line) => layout.points[line]?.[row] != null)
+    return !measured && gap.from_ms <= time && gap.to_ms >= time
+  })
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { append, carry, combine, emptyTable, fromAnswer, lastValue, samplesOf } from './table'
+import { append, carry, combine, emptyTable, fromAnswer, lastValue, rewind, samplesOf } from './table'
 
 const history = fromAnswer({
   times: [1000, 2000],
@@ -45,10 +45,29 @@ describe('append', () => {
     expect(append(history, samples, ['a'], 0).columns.a).toEqual([1, 2, 3, 4])
   })
 
+  it('finds the place of a part that comes late', () => {
+    const table = append(history, [{ time: 1500, values: { b: 15 } }, { time: 1000, values: { a: 99, b: 10 } }], ['a', 'b'], 0)
+    expect(table.times).toEqual([1000, 1500, 2000])
+    expect(table.columns).toEqual({ a: [1, null, 2], b: [10, 15, 20] })
+  })
+
   it('loses nothing when a table is turned into samples and back', () => {
     const again = append(emptyTable(), samplesOf(history), ['a', 'b'], 0)
     expect(again.times).toEqual(history.times)
     expect(again.columns).toEqual(history.columns)
+  })
+})
+
+describe('rewind', () => {
+  it('lets go of what lies ahead of a clock that was set back', () => {
+    const ahead = append(history, [{ time: 3_600_000, values: { a: 3 } }], ['a'], 0)
+    expect(rewind(ahead, 2500)).toEqual({ ...history, columns: { a: [1, 2] } })
+  })
+
+  it('keeps everything while samples come as usual', () => {
+    expect(rewind(history, 3000)).toBe(history)
+    expect(rewind(history, 1999)).toBe(history)
+    expect(rewind(emptyTable(), 1)).toEqual(emptyTable())
   })
 })
 

@@ -52,17 +52,34 @@ export function fromAnswer(answer: SeriesAnswer): Table {
   }
 }
 
-/** `table` with the samples that are newer than its last row, without what is older than `from_ms`. */
+/** Samples of one thing that come out of order differ by less than this, in ms; more means that its host's clock was set back. */
+const DISORDER_MS = 5000
+
+/**
+ * `table` without the rows that are later than a sample which has just been taken, if the host's clock was set back: what lies
+ * ahead of it is another pass through the same time. The history has both.
+ */
+export function rewind(table: Table, time_ms: number): Table {
+  if (time_ms > (table.times.at(-1) ?? -Infinity) - DISORDER_MS) return table
+  const rows = table.times.filter((time) => time < time_ms).length
+  const columns = Object.entries(table.columns).map(([metric, values]) => [metric, values.slice(0, rows)] as const)
+  return { ...table, times: table.times.slice(0, rows), columns: Object.fromEntries(columns) }
+}
+
+/**
+ * `table` with the samples that are new, without what is older than `from_ms`. What the table has is kept; samples that are late
+ * find their place, for parts of one moment may come out of order.
+ */
 export function append(table: Table, samples: LiveSample[], metrics: string[], from_ms: number): Table {
-  const last = table.times.at(-1) ?? -Infinity
-  const fresh = samples.filter((sample) => sample.time > last).sort((a, b) => a.time - b.time)
-  const kept = table.times.findIndex((time) => time >= from_ms)
-  const start = kept < 0 ? table.times.length : kept
-  const times = [...table.times.slice(start), ...fresh.map((sample) => sample.time)]
+  const late_ms = (table.times.at(-1) ?? -Infinity) - DISORDER_MS
+  const fresh = new Map<number, LiveSample['values']>()
+  for (const { time, values } of samples) if (time > late_ms) fresh.set(time, { ...fresh.get(time), ...values })
+  const times = [...new Set([...table.times, ...fresh.keys()])].filter((time) => time >= from_ms).sort((a, b) => a - b)
+  const rows = new Map(table.times.map((time, row) => [time, row]))
   const columns: Record<string, Column> = {}
   for (const metric of metrics) {
-    const before = table.columns[metric]?.slice(start) ?? new Array<Value>(table.times.length - start).fill(null)
-    columns[metric] = [...before, ...fresh.map((sample) => sample.values[metric] ?? null)]
+    const known = table.columns[metric] ?? []
+    columns[metric] = times.map((time) => known[rows.get(time) ?? -1] ?? fresh.get(time)?.[metric] ?? null)
   }
   return { times, columns, gaps: table.gaps.filter((gap) => gap.to_ms >= from_ms) }
 }

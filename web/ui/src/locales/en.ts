@@ -1,3 +1,5 @@
+import operation from './operation/en'
+
 export default {
   nav: {
     label: 'Main',
@@ -5,9 +7,18 @@ export default {
     hosts: 'Hosts',
     vms: 'Virtual machines',
     vms_short: 'VMs',
+    gaps: 'Gaps',
+    health: 'Health',
     skip: 'Skip to content',
   },
-  title: { overview: 'Overview', hosts: 'Hosts', vms: 'Virtual machines', missing: 'Not found' },
+  title: {
+    overview: 'Overview',
+    hosts: 'Hosts',
+    vms: 'Virtual machines',
+    gaps: 'Missing samples',
+    health: 'System health',
+    missing: 'Not found',
+  },
   settings: {
     language: 'Language',
     theme: 'Theme',
@@ -121,6 +132,20 @@ export default {
     none: 'None',
     vms_here: 'Virtual machines on this host',
   },
+  guest: {
+    host_name: 'Host name',
+    time_zone: 'Time zone',
+    users: 'Logged in',
+    users_named: '{count} ({names})',
+    as_of: 'As of',
+    mount_point: 'File system',
+    type: 'Type',
+    used: 'Used',
+    size: 'Size',
+    interface: 'Interface',
+    addresses: 'Addresses',
+    hardware_address: 'Hardware address',
+  },
   source: {
     balloon: 'Guest’s balloon driver',
     guest_agent: 'Guest agent',
@@ -139,7 +164,7 @@ export default {
     d7: '7 d',
     live_help: 'The last 5 minutes, moving',
   },
-  section: { compute: 'Processor and memory', disk: 'Disk', network: 'Network' },
+  section: { compute: 'Processor and memory', disk: 'Disk', network: 'Network', agent: 'Agent', guest: 'Guest system' },
   chart: {
     vm_cpu: 'CPU, share of its vCPUs',
     vm_memory: 'Memory',
@@ -153,6 +178,11 @@ export default {
     host_cpu: 'CPU, share of all cores',
     host_memory: 'Memory',
     host_load: 'Load average',
+    agent_cpu: 'Agent’s CPU, share of one core',
+    agent_memory: 'Agent’s memory',
+    agent_buffer: 'Samples waiting for delivery',
+    agent_lag: 'Lag of delivery',
+    agent_cadence: 'Stretched interval',
     no_data: 'No samples in this range',
     loading: 'Loading',
     explain: 'What “{title}” shows',
@@ -185,6 +215,10 @@ export default {
     load_1m: '1 min',
     load_5m: '5 min',
     load_15m: '15 min',
+    resident: 'Resident',
+    waiting: 'Waiting',
+    oldest: 'Oldest sample',
+    stretch: 'Times the usual',
   },
   cause: {
     deadline: 'no answer in time',
@@ -199,7 +233,10 @@ export default {
     agent_stopped: 'the agent was stopped',
     agent_killed: 'the agent ended unexpectedly',
     host_down: 'the host was down',
+    clock_step: 'the host’s clock was set: forward it skips time, back it passes it twice',
+    host_suspended: 'the host was suspended',
     unknown: 'cause not known',
   },
+  ...operation,
   unit: { d: 'd', h: 'h', min: 'min', s: 's' },
 }

@@ -3,9 +3,11 @@ import type { Language as ElementLanguage } from 'element-plus/es/locale'
 import { shallowRef } from 'vue'
 import { createI18n } from 'vue-i18n'
 import type en from './en'
+import type operation from './operation/en'
 
 /** Every language file has exactly the shape of the English one. */
 export type Messages = Texts<typeof en>
+export type Operation = Texts<typeof operation>
 type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
 
 export const LANGUAGES = ['en', 'zh-CN', 'ja-JP'] as const

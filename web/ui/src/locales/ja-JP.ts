@@ -1,4 +1,5 @@
 import type { Messages } from '.'
+import operation from './operation/ja-JP'
 
 export default {
   nav: {
@@ -7,9 +8,18 @@ export default {
     hosts: 'ホスト',
     vms: '仮想マシン',
     vms_short: 'VM',
+    gaps: '欠測',
+    health: '稼働状況',
     skip: '本文へ移動',
   },
-  title: { overview: '概要', hosts: 'ホスト', vms: '仮想マシン', missing: 'ページが見つかりません' },
+  title: {
+    overview: '概要',
+    hosts: 'ホスト',
+    vms: '仮想マシン',
+    gaps: '欠測サンプル',
+    health: 'システムの稼働状況',
+    missing: 'ページが見つかりません',
+  },
   settings: {
     language: '言語',
     theme: 'テーマ',
@@ -123,6 +133,20 @@ export default {
     none: 'なし',
     vms_here: 'このホストの仮想マシン',
   },
+  guest: {
+    host_name: 'ホスト名',
+    time_zone: 'タイムゾーン',
+    users: 'ログイン中',
+    users_named: '{count}（{names}）',
+    as_of: '取得時点',
+    mount_point: 'ファイルシステム',
+    type: '種類',
+    used: '使用量',
+    size: '容量',
+    interface: 'インターフェース',
+    addresses: 'アドレス',
+    hardware_address: 'ハードウェアアドレス',
+  },
   source: {
     balloon: 'ゲストのバルーンドライバー',
     guest_agent: 'ゲストエージェント',
@@ -141,7 +165,7 @@ export default {
     d7: '7 日',
     live_help: '直近 5 分間を流れるように表示',
   },
-  section: { compute: 'プロセッサーとメモリー', disk: 'ディスク', network: 'ネットワーク' },
+  section: { compute: 'プロセッサーとメモリー', disk: 'ディスク', network: 'ネットワーク', agent: 'エージェント', guest: 'ゲストのシステム' },
   chart: {
     vm_cpu: 'CPU（vCPU に対する割合）',
     vm_memory: 'メモリー',
@@ -155,6 +179,11 @@ export default {
     host_cpu: 'CPU（全コアに対する割合）',
     host_memory: 'メモリー',
     host_load: 'ロードアベレージ',
+    agent_cpu: 'エージェントの CPU（1 コアに対する割合）',
+    agent_memory: 'エージェントのメモリー',
+    agent_buffer: '送信待ちのサンプル',
+    agent_lag: '送信の遅れ',
+    agent_cadence: '延長された採取間隔',
     no_data: 'この期間のサンプルはありません',
     loading: '読み込み中',
     explain: '「{title}」の説明',
@@ -187,6 +216,10 @@ export default {
     load_1m: '1 分',
     load_5m: '5 分',
     load_15m: '15 分',
+    resident: '常駐',
+    waiting: '送信待ち',
+    oldest: '最も古いサンプル',
+    stretch: '通常間隔の倍数',
   },
   cause: {
     deadline: '時間内に応答がありません',
@@ -201,7 +234,10 @@ export default {
     agent_stopped: 'エージェントが停止されていました',
     agent_killed: 'エージェントが異常終了しました',
     host_down: 'ホストが停止していました',
+    clock_step: 'ホストの時計が変更された（進めると時間が飛び、戻すと二度通過する）',
+    host_suspended: 'ホストがサスペンド中だった',
     unknown: '原因不明',
   },
+  ...operation,
   unit: { d: '日', h: '時間', min: '分', s: '秒' },
 } satisfies Messages

@@ -1,4 +1,5 @@
 import type { Messages } from '.'
+import operation from './operation/zh-CN'
 
 export default {
   nav: {
@@ -7,9 +8,18 @@ export default {
     hosts: '主机',
     vms: '虚拟机',
     vms_short: '虚拟机',
+    gaps: '缺失',
+    health: '健康',
     skip: '跳到正文',
   },
-  title: { overview: '概览', hosts: '主机', vms: '虚拟机', missing: '页面不存在' },
+  title: {
+    overview: '概览',
+    hosts: '主机',
+    vms: '虚拟机',
+    gaps: '缺失的采样',
+    health: '系统健康',
+    missing: '页面不存在',
+  },
   settings: {
     language: '语言',
     theme: '主题',
@@ -123,6 +133,20 @@ export default {
     none: '无',
     vms_here: '该主机上的虚拟机',
   },
+  guest: {
+    host_name: '主机名',
+    time_zone: '时区',
+    users: '已登录用户',
+    users_named: '{count}（{names}）',
+    as_of: '截至',
+    mount_point: '文件系统',
+    type: '类型',
+    used: '已用',
+    size: '大小',
+    interface: '网卡',
+    addresses: '地址',
+    hardware_address: '硬件地址',
+  },
   source: {
     balloon: '客户机气球驱动',
     guest_agent: '客户机代理',
@@ -141,7 +165,7 @@ export default {
     d7: '7 天',
     live_help: '最近 5 分钟，持续滚动',
   },
-  section: { compute: '处理器与内存', disk: '磁盘', network: '网络' },
+  section: { compute: '处理器与内存', disk: '磁盘', network: '网络', agent: '代理', guest: '客户机系统' },
   chart: {
     vm_cpu: 'CPU（占其 vCPU）',
     vm_memory: '内存',
@@ -155,6 +179,11 @@ export default {
     host_cpu: 'CPU（占全部核心）',
     host_memory: '内存',
     host_load: '平均负载',
+    agent_cpu: '代理 CPU（占单核）',
+    agent_memory: '代理内存',
+    agent_buffer: '等待发送的采样',
+    agent_lag: '发送延迟',
+    agent_cadence: '采样间隔延长倍数',
     no_data: '该时间范围内没有采样',
     loading: '加载中',
     explain: '“{title}”的说明',
@@ -187,6 +216,10 @@ export default {
     load_1m: '1 分钟',
     load_5m: '5 分钟',
     load_15m: '15 分钟',
+    resident: '常驻内存',
+    waiting: '等待发送',
+    oldest: '最早的采样',
+    stretch: '正常间隔的倍数',
   },
   cause: {
     deadline: '未在时限内应答',
@@ -201,7 +234,10 @@ export default {
     agent_stopped: '代理已停止',
     agent_killed: '代理意外终止',
     host_down: '宿主机停机',
+    clock_step: '宿主机时钟被调整：向前会跳过一段时间，向后会重复经过',
+    host_suspended: '宿主机处于挂起状态',
     unknown: '原因未知',
   },
+  ...operation,
   unit: { d: '天', h: '小时', min: '分', s: '秒' },
 } satisfies Messages

@@ -7,14 +7,17 @@ use std::path::{Path, PathBuf};
 
 /// The clock of one agent.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub struct Clock {
     file: PathBuf,
     library: PathBuf,
 }
 
 impl Clock {
     /// A right clock, set by `file`.
-    pub(super) fn new(file: PathBuf) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When the file can't be written, or Debian's `faketime` is not installed.
+    pub fn new(file: PathBuf) -> anyhow::Result<Self> {
         let clock = Self {
             file,
             library: library()?,
@@ -24,7 +27,10 @@ impl Clock {
     }
 
     /// Sets it to so much beside the true time.
-    pub(super) fn set(&self, offset_s: i32) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn set(&self, offset_s: i32) -> anyhow::Result<()> {
         // At once, for the program reads it at any moment.
         let fresh = self.file.with_extension("new");
         fs::write(&fresh, format!("{offset_s:+}\n"))?;
@@ -32,7 +38,7 @@ impl Clock {
     }
 
     /// What a program's command line begins with to go by it.
-    pub(super) fn enter(&self) -> Vec<String> {
+    pub fn enter(&self) -> Vec<String> {
         vec![
             "env".to_owned(),
             format!("LD_PRELOAD={}", self.library.display()),

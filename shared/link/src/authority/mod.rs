@@ -3,30 +3,40 @@
 //! Keys are P-256. What a certificate may do is said twice, by its role URI and by its extended key usage: collectors are
 //! TLS servers, agents and web servers are TLS clients, so no agent can pose as a collector even to a peer that forgets
 //! to look at the role. Files are replaced atomically and keys are readable by their owner only.
+//!
+//! An authority has one key that signs and one or two certificates that are trusted: while its root is being replaced
+//! ([`rotate`](Authority::rotate), later [`retire`](Authority::retire)) the old one stands behind the new one in `ca.pem`.
 
+mod rotation;
+#[cfg(test)]
+mod tests;
+
+use crate::files::{self, PRIVATE_MODE, PUBLIC_MODE, Replace};
+use crate::fingerprint::Fingerprint;
 use crate::identity::{self, Identity, IdentityFiles};
 use crate::role::{self, Role};
 use crate::tls::SERVER_NAME;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
+    SanType,
 };
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer};
 use std::fmt;
-use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 const CERTIFICATE_FILE: &str = "ca.pem";
 const KEY_FILE: &str = "ca.key";
-const PUBLIC_MODE: u32 = 0o644;
-const PRIVATE_MODE: u32 = 0o600;
 const DAY: Duration = Duration::from_hours(24);
 /// How far before its making a certificate is valid, for peers whose clocks are behind.
 const CLOCK_SKEW: Duration = Duration::from_hours(1);
+/// The most of a certificate's life that may lie before its making, as a divisor.
+const SKEW_PART: u32 = 10;
+/// Bytes of an uncompressed point on P-256.
+const P256_POINT_BYTES: usize = 65;
 /// How long an authority's own certificate is valid, in days.
 pub const AUTHORITY_DAYS: u32 = 3650;
 /// How long a certificate is valid unless said otherwise, in days.
@@ -62,6 +72,21 @@ pub enum Error {
     /// The authority's certificate or key can't be understood.
     #[error("the authority's certificate or key is not valid")]
     Parse(#[source] rcgen::Error),
+    /// The authority's certificates are no PEM.
+    #[error("the authority's certificates are not valid")]
+    Roots(#[source] identity::Error),
+    /// A request for a certificate can't be understood, or its signature is wrong.
+    #[error("the request for a certificate is not valid")]
+    Request(#[source] rcgen::Error),
+    /// A request for a certificate brings a key of another kind.
+    #[error("the request for a certificate brings a key that is not on P-256")]
+    RequestKey,
+    /// There is no older root to retire.
+    #[error("there is one root only: nothing to retire")]
+    OneRoot,
+    /// A rotation is under way.
+    #[error("there are two roots already: retire the older one first")]
+    TwoRoots,
     /// The authority's key is not the one of its certificate.
     #[error("the authority's key does not belong to its certificate")]
     KeyMismatch,
@@ -85,10 +110,15 @@ pub struct Validity {
 impl Validity {
     /// From now (an hour ago, for clocks that are behind) for `days` days.
     pub fn days(days: u32) -> Self {
+        Self::lasting(DAY * days)
+    }
+
+    /// From now (somewhat earlier, for clocks that are behind) for `life`.
+    pub fn lasting(life: Duration) -> Self {
         let now = SystemTime::now();
         Self {
-            not_before: now - CLOCK_SKEW,
-            not_after: now + DAY * days,
+            not_before: now - CLOCK_SKEW.min(life / SKEW_PART),
+            not_after: now + life,
         }
     }
 }
@@ -100,15 +130,19 @@ impl Default for Validity {
     }
 }
 
-/// The authority: its certificate, which everybody has, and its key, which only it has.
+/// The authority: its certificates, which everybody has, and its key, which only it has.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    certificate_pem: String,
+    /// The newest first: it is the one that signs.
+    roots: Vec<CertificateDer<'static>>,
+    ca_pem: String,
 }
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority").finish_non_exhaustive()
+        f.debug_struct("Authority")
+            .field("roots", &self.roots())
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,13 +153,16 @@ impl Authority {
     /// [`Error::Make`] when `name` can't stand in a certificate or no key can be made.
     pub fn create(name: &str) -> Result<Self, Error> {
         let key = new_key()?;
-        let mut params = params(name, Validity::days(AUTHORITY_DAYS));
+        // Two roots of one name would make peers blame a signature where the authority is unknown.
+        let name = format!("{name} {}", short(&key));
+        let mut params = params(&name, Validity::days(AUTHORITY_DAYS));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate_pem = params.self_signed(&key).map_err(Error::Make)?.pem();
+        let certificate = params.self_signed(&key).map_err(Error::Make)?;
         Ok(Self {
             issuer: Issuer::new(params, key),
-            certificate_pem,
+            roots: vec![certificate.der().clone()],
+            ca_pem: certificate.pem(),
         })
     }
 
@@ -143,41 +180,41 @@ impl Authority {
             path: directory.to_owned(),
             source,
         })?;
-        write(
-            &key,
-            &authority.issuer.key().serialize_pem(),
-            PRIVATE_MODE,
-            Replace::Never,
-        )?;
-        write(
-            &certificate,
-            &authority.certificate_pem,
-            PUBLIC_MODE,
-            Replace::Never,
-        )?;
+        let key_pem = authority.issuer.key().serialize_pem();
+        write(&key, &key_pem, PRIVATE_MODE, Replace::Never)?;
+        write(&certificate, &authority.ca_pem, PUBLIC_MODE, Replace::Never)?;
         Ok(authority)
     }
 
     /// Opens the authority that [`init`](Self::init) left in `directory`.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Parse`] and [`Error::KeyMismatch`] as they say.
+    /// [`Error::Read`], [`Error::Roots`], [`Error::Parse`] and [`Error::KeyMismatch`] as they say.
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let certificate_pem = read(&directory.join(CERTIFICATE_FILE))?;
-        let key = KeyPair::from_pem(&read(&directory.join(KEY_FILE))?).map_err(Error::Parse)?;
-        if public_key(&certificate_pem).is_none_or(|public| public != key.subject_public_key_info()) {
-            return Err(Error::KeyMismatch);
-        }
-        let issuer = Issuer::from_ca_cert_pem(&certificate_pem, key).map_err(Error::Parse)?;
+        let ca_pem = read(&directory.join(CERTIFICATE_FILE))?;
+        let roots = identity::certificates("authority", &ca_pem).map_err(Error::Roots)?;
+        let key = rotation::key(directory, &roots[0])?;
+        let issuer = Issuer::from_ca_cert_der(&roots[0], key).map_err(Error::Parse)?;
         Ok(Self {
             issuer,
-            certificate_pem,
+            roots,
+            ca_pem,
         })
     }
 
-    /// The authority's certificate, which every peer trusts.
+    /// The files that make up the authority in `directory`.
+    pub fn files(directory: &Path) -> [PathBuf; 2] {
+        [directory.join(CERTIFICATE_FILE), directory.join(KEY_FILE)]
+    }
+
+    /// The certificates that every peer trusts, in PEM; the one that signs comes first.
     pub fn certificate_pem(&self) -> &str {
-        &self.certificate_pem
+        &self.ca_pem
+    }
+
+    /// The SHA-256 of each of these certificates, in their order.
+    pub fn roots(&self) -> Vec<Fingerprint> {
+        self.roots.iter().map(|root| Fingerprint::of(root)).collect()
     }
 
     /// Makes a key and a certificate for `role`.
@@ -185,36 +222,64 @@ impl Authority {
     /// # Errors
     /// [`Error::Name`] when the role's name can't be read back from a certificate, [`Error::Make`] when signing fails.
     pub fn issue(&self, role: &Role, validity: Validity) -> Result<Issued, Error> {
-        Role::new(role.kind(), &role.name()).map_err(Error::Name)?;
-        let mut params = params(&role.name(), validity);
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.use_authority_key_identifier_extension = true;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params
-            .subject_alt_names
-            .push(SanType::URI(role.to_string().try_into().map_err(Error::Make)?));
-        params.extended_key_usages = match role.kind() {
-            role::Kind::Collector => {
-                let name = SERVER_NAME.try_into().map_err(Error::Make)?;
-                params.subject_alt_names.push(SanType::DnsName(name));
-                vec![ExtendedKeyUsagePurpose::ServerAuth]
-            }
-            role::Kind::Agent | role::Kind::Web => vec![ExtendedKeyUsagePurpose::ClientAuth],
-        };
         let key = new_key()?;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(Error::Make)?;
+        let certificate = leaf(role, validity)?
+            .signed_by(&key, &self.issuer)
+            .map_err(Error::Make)?;
         Ok(Issued {
-            ca_pem: self.certificate_pem.clone(),
+            ca_pem: self.ca_pem.clone(),
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
         })
     }
+
+    /// Signs a certificate for `role` and the key of a request (PKCS #10 in DER). Whatever else the request asks for is
+    /// not looked at; its signature shows that its sender has the key.
+    ///
+    /// # Errors
+    /// [`Error::Request`] and [`Error::RequestKey`] when the request is no good; else as [`issue`](Self::issue).
+    pub fn sign(&self, request: &[u8], role: &Role, validity: Validity) -> Result<Signed, Error> {
+        let request = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(request))
+            .map_err(Error::Request)?;
+        let key = request.public_key;
+        if key.algorithm() != &PKCS_ECDSA_P256_SHA256 || key.der_bytes().len() != P256_POINT_BYTES {
+            return Err(Error::RequestKey);
+        }
+        let certificate = leaf(role, validity)?
+            .signed_by(&key, &self.issuer)
+            .map_err(Error::Make)?;
+        Ok(Signed {
+            ca_pem: self.ca_pem.clone(),
+            certificate_pem: certificate.pem(),
+            fingerprint: Fingerprint::of(certificate.der()),
+            key: Fingerprint::of(key.der_bytes()),
+            root: Fingerprint::of(&self.roots[0]),
+            validity,
+        })
+    }
+}
+
+/// A certificate for a key that never left its owner.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// The authority's certificates.
+    pub ca_pem: String,
+    /// The owner's certificate.
+    pub certificate_pem: String,
+    /// The SHA-256 of that certificate.
+    pub fingerprint: Fingerprint,
+    /// The SHA-256 of the owner's public key.
+    pub key: Fingerprint,
+    /// The SHA-256 of the root that signed.
+    pub root: Fingerprint,
+    /// From when to when it is valid.
+    pub validity: Validity,
 }
 
 /// What an authority hands to the owner of a role.
 #[derive(Clone)]
 pub struct Issued {
-    /// The authority's certificate.
+    /// The authority's certificates.
     pub ca_pem: String,
     /// The owner's certificate.
     pub certificate_pem: String,
@@ -255,8 +320,37 @@ impl Issued {
     }
 }
 
-fn new_key() -> Result<KeyPair, Error> {
+/// A fresh key on P-256.
+pub(crate) fn new_key() -> Result<KeyPair, Error> {
     KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(Error::Make)
+}
+
+/// Eight digits that tell one key from another.
+fn short(key: &KeyPair) -> String {
+    let mut text = Fingerprint::of(key.der_bytes()).to_string().replace(':', "");
+    text.truncate(8);
+    text
+}
+
+/// What the certificate of `role` says.
+fn leaf(role: &Role, validity: Validity) -> Result<CertificateParams, Error> {
+    Role::new(role.kind(), &role.name()).map_err(Error::Name)?;
+    let mut params = params(&role.name(), validity);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params
+        .subject_alt_names
+        .push(SanType::URI(role.to_string().try_into().map_err(Error::Make)?));
+    params.extended_key_usages = match role.kind() {
+        role::Kind::Collector => {
+            let name = SERVER_NAME.try_into().map_err(Error::Make)?;
+            params.subject_alt_names.push(SanType::DnsName(name));
+            vec![ExtendedKeyUsagePurpose::ServerAuth]
+        }
+        role::Kind::Agent | role::Kind::Web => vec![ExtendedKeyUsagePurpose::ClientAuth],
+    };
+    Ok(params)
 }
 
 fn params(name: &str, validity: Validity) -> CertificateParams {
@@ -268,13 +362,6 @@ fn params(name: &str, validity: Validity) -> CertificateParams {
     params
 }
 
-/// The subject's public key (DER of `SubjectPublicKeyInfo`) of a certificate in PEM.
-fn public_key(certificate_pem: &str) -> Option<Vec<u8>> {
-    let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes()).ok()?;
-    let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
-    Some(certificate.public_key().raw.to_vec())
-}
-
 fn read(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|source| Error::Read {
         path: path.to_owned(),
@@ -282,110 +369,14 @@ fn read(path: &Path) -> Result<String, Error> {
     })
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Replace {
-    Existing,
-    Never,
-}
-
-/// Writes a whole file or nothing: a temporary one beside it, synced and renamed.
 fn write(path: &Path, text: &str, mode: u32, replace: Replace) -> Result<(), Error> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let error = |source: io::Error| match (replace, source.kind()) {
-        (Replace::Never, io::ErrorKind::AlreadyExists) => Error::Exists {
+    files::write(path, text, mode, replace).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists if replace == Replace::Never => Error::Exists {
             path: path.to_owned(),
         },
         _ => Error::Write {
             path: path.to_owned(),
             source,
         },
-    };
-    let attempt = || {
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.as_file().set_permissions(Permissions::from_mode(mode))?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        match replace {
-            Replace::Existing => file.persist(path),
-            Replace::Never => file.persist_noclobber(path),
-        }
-        .map_err(|failed| failed.error)?;
-        File::open(directory)?.sync_all()
-    };
-    attempt().map_err(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Authority, Error, Validity};
-    use crate::identity::{Identity, IdentityFiles};
-    use crate::role::Role;
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-
-    fn collector() -> Role {
-        Role::Collector("north".to_owned())
-    }
-
-    #[test]
-    fn opens_what_it_made_and_never_overwrites_it() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let made = Authority::init(directory.path(), "test").expect("an authority");
-        let key = fs::read(directory.path().join("ca.key")).expect("a key");
-        assert!(matches!(
-            Authority::init(directory.path(), "other"),
-            Err(Error::Exists { .. })
-        ));
-        assert_eq!(fs::read(directory.path().join("ca.key")).expect("the key"), key);
-        let opened = Authority::open(directory.path()).expect("the same authority");
-        assert_eq!(opened.certificate_pem(), made.certificate_pem());
-        let identity = opened
-            .issue(&collector(), Validity::default())
-            .expect("signed")
-            .identity();
-        assert_eq!(*identity.expect("usable").role(), collector());
-    }
-
-    #[test]
-    fn refuses_a_key_of_another_authority() {
-        let (one, two) = (
-            tempfile::tempdir().expect("one"),
-            tempfile::tempdir().expect("two"),
-        );
-        Authority::init(one.path(), "one").expect("an authority");
-        Authority::init(two.path(), "two").expect("an authority");
-        fs::copy(two.path().join("ca.key"), one.path().join("ca.key")).expect("copied");
-        assert!(matches!(Authority::open(one.path()), Err(Error::KeyMismatch)));
-    }
-
-    #[test]
-    fn keeps_keys_from_other_users() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let authority = Authority::init(directory.path(), "test").expect("an authority");
-        let files = IdentityFiles::within(&directory.path().join("."));
-        let issued = authority
-            .issue(&collector(), Validity::default())
-            .expect("signed");
-        issued.write(&files).expect("written");
-        issued.write(&files).expect("replaced");
-        let mode = |path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
-        assert_eq!(mode(directory.path().join("ca.key")), 0o600);
-        assert_eq!(mode(files.key.clone()), 0o600);
-        assert_eq!(mode(files.certificate.clone()), 0o644);
-        assert_eq!(*Identity::load(&files).expect("usable").role(), collector());
-        assert!(!format!("{issued:?}").contains("PRIVATE"));
-    }
-
-    #[test]
-    fn refuses_names_that_could_not_be_read_back() {
-        let authority = Authority::create("test").expect("an authority");
-        let role = Role::Web("a/b".to_owned());
-        assert!(matches!(
-            authority.issue(&role, Validity::default()),
-            Err(Error::Name(_))
-        ));
-    }
+    })
 }
