@@ -7,6 +7,7 @@ use super::{AGENTS, COLLECTORS};
 use crate::account::{Account, At, Verdict, read_marks};
 use crate::clock::{self, Clock};
 use crate::daemon::Daemon;
+use crate::netns::Namespace;
 use crate::site::{AgentOptions, Host, Second, Site, eventually};
 use crate::wire::Wire;
 use anyhow::{Context, ensure};
@@ -104,6 +105,8 @@ impl Drop for Agent {
 
 impl Pipeline {
     pub(super) async fn start(folder: &Path) -> anyhow::Result<Self> {
+        Namespace::sweep();
+        SmallDisk::sweep()?;
         let database = start_database(folder).await?;
         let site = Site::new(&database.url)?;
         site.connect().await?.batch_execute(SLOW_COMMITS).await?;
