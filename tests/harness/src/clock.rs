@@ -1,6 +1,7 @@
 //! A clock that can be set for one program: Debian's libfaketime, loaded before the program, reads a file at each question for
 //! the wall clock. The clock that nobody sets (monotonic) stays the kernel's.
 
+use crate::netns::is_gone;
 use anyhow::Context;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ impl Clock {
     /// # Errors
     /// When the file can't be written, or Debian's `faketime` is not installed.
     pub fn new(file: PathBuf) -> anyhow::Result<Self> {
+        sweep();
         let clock = Self {
             file,
             library: library()?,
@@ -52,10 +54,27 @@ impl Clock {
 
 /// A killed program leaves libfaketime's shared memory behind, named by its process id: the next program with that id would
 /// refuse to start.
-pub(super) fn forget(pid: u32) {
-    for name in [format!("faketime_shm_{pid}"), format!("sem.faketime_sem_{pid}")] {
+pub(crate) fn forget(pid: u32) {
+    for prefix in SHARED {
         // Gone already after an orderly end.
-        let _ = fs::remove_file(Path::new("/dev/shm").join(name));
+        let _ = fs::remove_file(Path::new(SHARED_FOLDER).join(format!("{prefix}{pid}")));
+    }
+}
+
+const SHARED_FOLDER: &str = "/dev/shm";
+const SHARED: [&str; 2] = ["faketime_shm_", "sem.faketime_sem_"];
+
+/// Forgets every program that is gone.
+fn sweep() {
+    for entry in fs::read_dir(SHARED_FOLDER).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name
+            .to_str()
+            .and_then(|name| SHARED.iter().find_map(|prefix| name.strip_prefix(prefix)));
+        if pid.is_some_and(is_gone) {
+            // Somebody else may have done it.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

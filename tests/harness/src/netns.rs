@@ -49,7 +49,7 @@ impl Namespace {
             let maker = name
                 .to_str()
                 .and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
-            if maker.is_some_and(|pid| !PathBuf::from(format!("/proc/{pid}")).exists()) {
+            if maker.is_some_and(is_gone) {
                 drop(Named {
                     name: name.to_string_lossy().into_owned(),
                 });
@@ -86,9 +86,13 @@ impl Namespace {
         run("tc", &words)
     }
 
-    /// What a program's command line begins with to run in it: the program takes the place of `nsenter`.
+    /// What a program's command line begins with to run in it: it takes the place of the programs named here.
     pub fn enter(&self) -> Vec<String> {
-        vec!["nsenter".to_owned(), format!("--net={FOLDER}/{}", self.name())]
+        let space = format!("--net={FOLDER}/{}", self.name());
+        // It dies with the thread that starts it: a killed test leaves no programs behind.
+        ["setpriv", "--pdeathsig", "KILL", "nsenter", &space]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     /// A socket in it.
@@ -115,6 +119,11 @@ impl Drop for Named {
         // It may be gone already, which is as good.
         let _ = run("ip", &["netns", "del", &self.name]);
     }
+}
+
+/// Whether no process has this number.
+pub fn is_gone(pid: &str) -> bool {
+    !PathBuf::from("/proc").join(pid).exists()
 }
 
 /// Runs a program to its end.

@@ -1,7 +1,7 @@
 //! What happens to the disk under a buffer: it fills up, and files of the store are damaged.
 
 use super::plan::Damage;
-use crate::netns::run;
+use crate::netns::{is_gone, run};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::fs::statvfs;
@@ -19,12 +19,30 @@ pub(super) struct SmallDisk {
 /// Much more than a buffer needs here; only what is written takes memory.
 const DISK_KIB: u64 = 48 << 10;
 
+/// What mounts are known by, before the process id.
+const SOURCE: &str = "vmscope-test-";
+
 impl SmallDisk {
+    /// Unmounts those of processes that are gone.
+    pub(super) fn sweep() -> anyhow::Result<()> {
+        for line in fs::read_to_string("/proc/mounts")?.lines() {
+            let mut words = line.split(' ');
+            let maker = words.next().and_then(|source| source.strip_prefix(SOURCE));
+            if let (Some(pid), Some(path)) = (maker, words.next())
+                && is_gone(pid)
+            {
+                drop(Self { path: path.into() });
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn mount(path: PathBuf) -> anyhow::Result<Self> {
         fs::create_dir_all(&path)?;
         let target = path.display().to_string();
         let size = format!("size={DISK_KIB}k,mode=0700");
-        run("mount", &["-t", "tmpfs", "-o", &size, "vmscope-test", &target])?;
+        let source = format!("{SOURCE}{}", std::process::id());
+        run("mount", &["-t", "tmpfs", "-o", &size, &source, &target])?;
         Ok(Self { path })
     }
 

@@ -84,11 +84,9 @@ impl Outcome {
             faults.len(),
             self.ledger
         );
-        if !self.holds() {
-            if let Some(kept) = &self.kept {
-                text.push_str("\nkept: ");
-                text.push_str(&kept.display().to_string());
-            }
+        if let Some(kept) = &self.kept {
+            text.push_str("\nkept: ");
+            text.push_str(&kept.display().to_string());
             let faults = faults.iter().take(REPORTED_FAULTS);
             for line in self.journal.iter().chain(faults) {
                 text.push_str("\n  ");

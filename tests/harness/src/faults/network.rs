@@ -37,7 +37,6 @@ struct Link {
 impl Network {
     /// A bridge with nobody on it.
     pub(super) fn create() -> anyhow::Result<Self> {
-        Namespace::sweep();
         let centre = Namespace::create("centre")?;
         centre.ip("link add bridge type bridge")?;
         centre.ip(&format!("address add {CENTRE}/16 dev bridge"))?;

@@ -7,6 +7,7 @@ use super::{AGENTS, COLLECTORS};
 use crate::account::{Account, At, Verdict, read_marks};
 use crate::clock::{self, Clock};
 use crate::daemon::Daemon;
+use crate::netns::Namespace;
 use crate::site::{AgentOptions, Host, Second, Site, eventually};
 use crate::wire::Wire;
 use anyhow::{Context, ensure};
@@ -104,6 +105,8 @@ impl Drop for Agent {
 
 impl Pipeline {
     pub(super) async fn start(folder: &Path) -> anyhow::Result<Self> {
+        Namespace::sweep();
+        SmallDisk::sweep()?;
         let database = start_database(folder).await?;
         let site = Site::new(&database.url)?;
         site.connect().await?.batch_execute(SLOW_COMMITS).await?;
@@ -198,6 +201,7 @@ impl Pipeline {
     /// stopped afterwards.
     pub(super) async fn settle(&mut self) -> anyhow::Result<Verdict> {
         self.check_alive()?;
+        self.wait_for_starts().await?;
         for number in 0..AGENTS {
             self.mend_network(number)?;
             self.mend_disk(number)?;
@@ -266,6 +270,20 @@ impl Pipeline {
     pub(super) fn mend_disk(&mut self, number: usize) -> anyhow::Result<()> {
         self.agents[number].full = None;
         self.agents[number].disk.free()
+    }
+
+    /// Waits until each agent's present run has begun: before, a program dies of the signal that stops it.
+    async fn wait_for_starts(&self) -> anyhow::Result<()> {
+        for agent in &self.agents {
+            let what = format!("host {} samples", agent.host.id.0);
+            eventually(
+                &what,
+                DRAIN_LIMIT,
+                async || Ok(agent.newest()?.0 > agent.before.0),
+            )
+            .await?;
+        }
+        Ok(())
     }
 
     /// Waits until a tick of each agent's present run is committed: then everything of earlier runs is decided.
