@@ -101,8 +101,10 @@ const KINDS: [Kind; EACH_ONCE as usize] = [
 
 /// Rounds that have each kind of fault once.
 pub const EACH_ONCE: u32 = 16;
-/// Once in so many rounds PostgreSQL is stopped for more than a minute.
+/// Once in so many rounds PostgreSQL is stopped for more than a minute, right after a disk has filled up.
 const LONG_STOP_EVERY: u32 = 100;
+const LONG_STOP: u32 = 50;
+const LONG_STOP_FULL: u32 = LONG_STOP - 1;
 /// The buffer stops writing at 4 MiB; below, a filler leaves this much at most.
 const FULL_KIB: u64 = 4_000;
 const LONG_STOP_MS: RangeInclusive<u64> = 61_000..=75_000;
@@ -120,9 +122,14 @@ pub(super) fn plan(rounds: u32, seed: u64) -> Vec<Round> {
         let wait_ms = random.random_range(200..2_500);
         let kind = deck.pop().unwrap_or(Kind::KillAgent);
         let mut fault = draw(kind, &mut random);
-        if number % LONG_STOP_EVERY == LONG_STOP_EVERY / 2 {
-            let hold_ms = random.random_range(LONG_STOP_MS);
-            fault = Fault::StopDatabase { hold_ms };
+        match number % LONG_STOP_EVERY {
+            // A full disk and nobody who takes samples: the memory ring overflows.
+            LONG_STOP_FULL => fault = draw(Kind::FillDisk, &mut random),
+            LONG_STOP => {
+                let hold_ms = random.random_range(LONG_STOP_MS);
+                fault = Fault::StopDatabase { hold_ms };
+            }
+            _ => {}
         }
         plan.push(Round { wait_ms, fault });
     }
@@ -152,7 +159,7 @@ fn draw(kind: Kind, random: &mut StdRng) -> Fault {
         Kind::FillDisk => Fault::FillDisk {
             agent,
             left_kib: random.random_range(0..=FULL_KIB),
-            rounds: random.random_range(1..=4),
+            rounds: random.random_range(2..=6),
         },
         Kind::Truncate | Kind::FlipBits => Fault::Damage {
             agent,
@@ -250,6 +257,8 @@ mod tests {
     #[test]
     fn the_database_is_away_for_minutes_now_and_then() {
         let long = |round: &&Round| matches!(round.fault, Fault::StopDatabase { hold_ms: 60_000.. });
-        assert_eq!(plan(300, 7).iter().filter(long).count(), 3);
+        let plan = plan(300, 7);
+        assert_eq!(plan.iter().filter(long).count(), 3);
+        assert!(matches!(plan[48].fault, Fault::FillDisk { rounds: 2.., .. }));
     }
 }
