@@ -26,7 +26,7 @@ use vmscope_link::{
     Authority, CloseCode, Control, Identity, IdentityFiles, Limits, Listener, Role, Session, Timing, Validity,
 };
 use vmscope_model::wire::{self, FrameDecoder, Message};
-use vmscope_model::{HostId, Position};
+use vmscope_model::{HostId, Position, Tick};
 use vmscope_service::Health;
 
 const HOST: HostId = HostId(Uuid::from_u128(7));
@@ -150,26 +150,19 @@ impl Collector {
             };
             assert_eq!(frame.host, HOST);
             let ticks = decoder.decode(&frame).expect("a frame of this session");
-            let (last, _) = *ticks
-                .last()
-                .map(|(position, tick)| (position, tick))
-                .as_ref()
-                .expect("no empty frames");
+            let last = ticks.last().expect("no empty frames").0;
             let stores = {
                 let mut desk = self.desk();
-                desk.frames.push(
-                    ticks
-                        .iter()
-                        .map(|(_, tick)| tick.tables[0].values[0].get().unwrap().cast_unsigned())
-                        .collect(),
-                );
+                let number = |tick: &Tick| tick.tables[0].values[0].get().unwrap().cast_unsigned();
+                desk.frames
+                    .push(ticks.iter().map(|(_, tick)| number(tick)).collect());
                 if desk.stores {
                     desk.committed.insert(last.epoch, last.sequence);
                 }
                 desk.stores
             };
             if stores {
-                session.sender.send(&Message::Ack(*last)).await.ok()?;
+                session.sender.send(&Message::Ack(last)).await.ok()?;
             }
         }
     }
