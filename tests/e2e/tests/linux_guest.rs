@@ -2,11 +2,9 @@
 //!
 //! These tests share the guests and some of them hurt them, so they take turns.
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +12,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::Client;
 use vmscope_harness::daemon::Daemon;
 use vmscope_harness::guests::Guests;
+use vmscope_harness::person::Person;
 use vmscope_harness::site::{AgentOptions, Site, eventually};
 use vmscope_store::Flavor;
 use vmscope_store::testing::Database;
@@ -134,33 +133,6 @@ fn expected(said: &BTreeMap<String, String>) -> anyhow::Result<Json> {
     }))
 }
 
-/// `data` of an answer to GET.
-fn get(address: &str, path: &str) -> anyhow::Result<Json> {
-    let mut stream = TcpStream::connect(address)?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("an answer")?;
-    ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
-    Ok(serde_json::from_str::<Json>(body)?["data"].take())
-}
-
-/// Where the dashboard is, once the program has said so.
-async fn address(log: &Path) -> anyhow::Result<String> {
-    let mut address = None;
-    eventually("vmscope is ready", PATIENCE, async || {
-        let text = std::fs::read_to_string(log)?;
-        let said = |line: &str| line.strip_prefix("vmscope is ready: http://").map(str::to_owned);
-        address = text.lines().find_map(said);
-        Ok(address.is_some())
-    })
-    .await?;
-    address.context("an address")
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_s_word_is_shown_as_virsh_hears_it() {
     let _turn = TURN.lock().await;
@@ -188,11 +160,11 @@ async fn a_guest_s_word_is_shown_as_virsh_hears_it() {
     ];
     let log = folder.path().join("log");
     let vmscope = Daemon::start("vmscope", &arguments, &log).unwrap();
-    let address = address(&log).await.unwrap();
+    let person = Person::first(&log).await.unwrap();
     let path = format!("/api/v1/vms/{}", guests.uuid(linux).unwrap());
     let mut guest = Json::Null;
     eventually("the guest's word", PATIENCE, async || {
-        guest = get(&address, &path)?["guest"].take();
+        guest = person.get(&path)?["guest"].take();
         Ok(!guest.is_null())
     })
     .await
@@ -204,7 +176,7 @@ async fn a_guest_s_word_is_shown_as_virsh_hears_it() {
     // The guest's word may come before the first sample of the others.
     let mut silent = Json::Null;
     eventually("the other guest is known", PATIENCE, async || {
-        silent = get(&address, &other)?;
+        silent = person.get(&other)?;
         Ok(true)
     })
     .await

@@ -1,13 +1,12 @@
 //! `vmscope`, everything in one process: a first start, kill -9, a second start, an orderly end.
 
 use anyhow::Context;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use vmscope_harness::daemon::Daemon;
+use vmscope_harness::person::Person;
 use vmscope_harness::site::eventually;
 
 /// How long a start (with a new database cluster) or a clean-up may take.
@@ -34,46 +33,14 @@ fn start(folder: &Path, log: &str) -> anyhow::Result<Daemon> {
     Daemon::start("vmscope", &arguments, &folder.join(log))
 }
 
-/// Where the dashboard is, once the program has said so.
-async fn address(log: &Path) -> anyhow::Result<String> {
-    let mut address = None;
-    eventually("vmscope is ready", PATIENCE, async || {
-        let text = std::fs::read_to_string(log)?;
-        address = text.lines().find_map(|line| {
-            line.strip_prefix("vmscope is ready: http://")
-                .map(ToOwned::to_owned)
-        });
-        Ok(address.is_some())
-    })
-    .await?;
-    address.context("an address")
-}
-
-/// The body of an answer to GET.
-fn get(address: &str, path: &str) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("an answer")?;
-    anyhow::ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
-    Ok(body.to_owned())
-}
-
 /// The id of the one host, as soon as it reports.
-async fn host_id(address: &str) -> anyhow::Result<String> {
+async fn host_id(person: &Person) -> anyhow::Result<String> {
     let mut id = None;
     eventually("the host reports", PATIENCE, async || {
-        let body = get(address, "/api/v1/hosts")?;
-        id = body
-            .split("\"id\":\"")
-            .nth(1)
-            .and_then(|rest| rest.get(..36))
-            .map(ToOwned::to_owned);
-        Ok(id.is_some() && body.contains("\"reporting\":true"))
+        let hosts = person.get("/api/v1/hosts")?;
+        let host = &hosts["items"][0];
+        id = host["id"].as_str().map(ToOwned::to_owned);
+        Ok(id.is_some() && host["reporting"] == true)
     })
     .await?;
     id.context("an id")
@@ -96,9 +63,8 @@ fn processes(folder: &Path) -> Vec<PathBuf> {
 async fn vmscope_survives_kill_9_and_leaves_no_process_behind() {
     let folder = data_folder().unwrap();
     let first = start(folder.path(), "first.log").unwrap();
-    let host = host_id(&address(&folder.path().join("first.log")).await.unwrap())
-        .await
-        .unwrap();
+    let person = Person::first(&folder.path().join("first.log")).await.unwrap();
+    let host = host_id(&person).await.unwrap();
     first.kill().unwrap();
     eventually("the database ends with its vmscope", PATIENCE, async || {
         Ok(processes(folder.path()).is_empty())
@@ -106,9 +72,8 @@ async fn vmscope_survives_kill_9_and_leaves_no_process_behind() {
     .await
     .unwrap();
     let second = start(folder.path(), "second.log").unwrap();
-    let again = host_id(&address(&folder.path().join("second.log")).await.unwrap())
-        .await
-        .unwrap();
+    let person = Person::again(&folder.path().join("second.log")).await.unwrap();
+    let again = host_id(&person).await.unwrap();
     assert_eq!(again, host, "the host and its history are still there");
     let refused = start(folder.path(), "third.log").unwrap();
     assert!(

@@ -8,6 +8,7 @@ pub mod faults;
 pub mod guests;
 pub mod hostile;
 pub mod netns;
+pub mod person;
 pub mod relay;
 pub mod site;
 pub mod wire;
