@@ -2,7 +2,7 @@
 //!
 //! These tests share the guests and some of them hurt them, so they take turns.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
