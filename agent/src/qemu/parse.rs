@@ -160,7 +160,8 @@ mod tests {
             let numbers: Vec<String> = values.iter().map(i64::to_string).collect();
             let text = format!("7 ({name}) S {}", numbers.join(" "));
             let read = stat(text.as_bytes()).unwrap();
-            prop_assert_eq!((read.user_ns, read.system_ns, read.resident), (values[10] * TICK_NS, values[11] * TICK_NS, values[20]));
+            let ns = |ticks: i64| ticks.saturating_mul(TICK_NS);
+            prop_assert_eq!((read.user_ns, read.system_ns, read.resident), (ns(values[10]), ns(values[11]), values[20]));
         }
     }
 }
