@@ -94,7 +94,7 @@ fn is_cheap(record: &Record) -> bool {
 }
 
 fn is_dear(record: &Record) -> bool {
-    !vms_with(record, vm::VCPU_CURRENT).is_empty()
+    !vms_with(record, vm::DISK_READ_REQUESTS).is_empty()
 }
 
 fn is_host(record: &Record) -> bool {
