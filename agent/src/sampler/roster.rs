@@ -158,3 +158,99 @@ impl Entry {
             .with_if(processors, Groups::VCPU)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+    use vmscope_model::Value;
+    use vmscope_model::catalogue::vm;
+
+    const VM: VmId = VmId(Uuid::from_u128(1));
+    const DISKS: Groups = Groups::STATE.with(Groups::BLOCK);
+
+    fn domain(run: i32) -> Domain {
+        Domain::new("one", VM, run)
+    }
+
+    fn note(roster: &Roster, run: i32, threads: &[u32]) -> Known {
+        let found = Found {
+            domain: domain(run),
+            has_process: true,
+            threads: threads.to_vec(),
+        };
+        roster.note(vec![found])[&VM]
+    }
+
+    /// libvirt says these processors, and disks if it was asked for them.
+    fn hear(roster: &Roster, run: i32, processors: &[u32], column: usize) {
+        let mut sheet = Sheet::new(domain(run));
+        sheet.set(vm::MEMORY_RSS_BYTES, Value::new(7));
+        sheet.set(column, Value::new(7));
+        for number in processors {
+            sheet.add_processor(*number, &[]);
+        }
+        roster.hear(&sheet, true);
+    }
+
+    fn planned(roster: &Roster) -> Vec<Groups> {
+        roster.plan().into_iter().map(|(groups, _)| groups).collect()
+    }
+
+    #[test]
+    fn a_new_run_is_asked_for_everything() {
+        let roster = Roster::default();
+        assert!(roster.plan().is_empty());
+        note(&roster, 1, &[0]);
+        assert_eq!(planned(&roster), [Groups::DEAR]);
+        hear(&roster, 1, &[0], vm::MEMORY_CURRENT_BYTES);
+        assert_ne!(planned(&roster), [Groups::DEAR]);
+        let known = note(&roster, 2, &[0]);
+        assert_eq!((planned(&roster), known), (vec![Groups::DEAR], Known::default()));
+        hear(&roster, 1, &[0], vm::MEMORY_CURRENT_BYTES);
+        assert_eq!(planned(&roster), [Groups::DEAR], "that was the run before");
+    }
+
+    #[test]
+    fn memory_is_asked_for_where_a_driver_speaks_or_nothing_else_shows_a_hang() {
+        for column in [vm::MEMORY_USABLE_BYTES, vm::MEMORY_CURRENT_BYTES] {
+            let roster = Roster::default();
+            note(&roster, 1, &[0]);
+            hear(&roster, 1, &[0], column);
+            assert_eq!(planned(&roster), [DISKS.with(Groups::BALLOON)]);
+            let has_driver = column == vm::MEMORY_USABLE_BYTES;
+            assert_eq!(note(&roster, 1, &[0]).used_memory, !has_driver);
+        }
+    }
+
+    #[test]
+    fn threads_are_processors_while_libvirt_knows_the_same() {
+        let roster = Roster::default();
+        note(&roster, 1, &[0, 1]);
+        assert!(!roster.needs_processor_times(VM));
+        hear(&roster, 1, &[0, 1], vm::MEMORY_CURRENT_BYTES);
+        assert!(note(&roster, 1, &[0, 1]).processors);
+        // One is plugged in: libvirt knows it first, then both do.
+        hear(&roster, 1, &[0, 1, 2], vm::MEMORY_CURRENT_BYTES);
+        let known = note(&roster, 1, &[0, 1]);
+        assert!(known.other_processors && !known.processors && !roster.needs_processor_times(VM));
+        assert!(note(&roster, 1, &[0, 1, 2]).processors);
+    }
+
+    #[test]
+    fn libvirt_is_taken_at_its_word_when_threads_stay_others() {
+        let roster = Roster::default();
+        for _ in 0..MAX_MISMATCHES {
+            note(&roster, 1, &[7]);
+            assert!(!roster.needs_processor_times(VM));
+            hear(&roster, 1, &[0], vm::MEMORY_CURRENT_BYTES);
+        }
+        assert!(roster.needs_processor_times(VM));
+        assert!(planned(&roster)[0].has(Groups::VCPU));
+    }
+
+    #[test]
+    fn a_vm_that_nobody_knows_is_libvirts() {
+        assert!(Roster::default().needs_processor_times(VM));
+    }
+}
