@@ -39,6 +39,14 @@ pub struct Reading {
     pub system_ns: i64,
     /// Resident memory.
     pub rss_bytes: i64,
+    /// Time in which the guest's own code ran, in nanoseconds.
+    pub guest_ns: i64,
+    /// Page faults that needed the host's disk.
+    pub major_faults: i64,
+    /// Page faults that did not.
+    pub minor_faults: i64,
+    /// Threads.
+    pub threads: i64,
     /// The virtual processors, by number; none if the kernel does not count for them.
     pub processors: Vec<Processor>,
 }
@@ -121,6 +129,10 @@ impl Process {
             user_ns: cpu.user_ns,
             system_ns: cpu.system_ns,
             rss_bytes: stat.resident.saturating_mul(self.page_bytes),
+            guest_ns: stat.guest_ns,
+            major_faults: stat.major_faults,
+            minor_faults: stat.minor_faults,
+            threads: stat.threads,
             processors,
         })
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::qemu::{Processes, Processor, Reading};
 use uuid::Uuid;
 
-const STAT: &str = "S 1 6512 6512 0 -1 138412416 7028 0 0 0 290 54 0 0 20 0 7 0 1282836 622182400 10672 0";
+const STAT: &str = "S 1 6512 6512 0 -1 138412416 7028 0 0 0 290 54 0 0 20 0 7 0 1282836 622182400 10672 18446744073709551615 94180466966528 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 31 0 0 0 0 0 0 0 0 0";
 
 fn vm(number: u128) -> VmId {
     VmId(Uuid::from_u128(number))
@@ -59,6 +59,10 @@ async fn a_vms_process_is_found_by_its_uuid_and_read() {
         user_ns: 2_900_000_000,
         system_ns: 540_000_000,
         rss_bytes: 10_672 * page_bytes,
+        guest_ns: 310_000_000,
+        major_faults: 0,
+        minor_faults: 7_028,
+        threads: 7,
         processors: vec![processor(0, 100, 10, Some(9)), processor(1, 200, 20, Some(9))],
     };
     assert_eq!(processes.read(vm(1), true), Some(expected.clone()));

@@ -223,6 +223,10 @@ fn fill(sheet: &mut Sheet, reading: &Reading, known: Known) {
         (vm::CPU_USER_NS, reading.user_ns),
         (vm::CPU_SYSTEM_NS, reading.system_ns),
         (vm::MEMORY_RSS_BYTES, reading.rss_bytes),
+        (vm::PROCESS_GUEST_NS, reading.guest_ns),
+        (vm::PROCESS_MAJOR_FAULTS, reading.major_faults),
+        (vm::PROCESS_MINOR_FAULTS, reading.minor_faults),
+        (vm::PROCESS_THREADS, reading.threads),
     ] {
         sheet.set(column, Value::new(value));
     }

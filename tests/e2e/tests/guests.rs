@@ -157,10 +157,46 @@ async fn counters_equal_domstats(flavor: Flavor) -> anyhow::Result<()> {
             "{column}: {stored} is not from {least} to {most}"
         );
     }
+    compare_process(&pipeline, &guests, name).await?;
     guests.virsh(&["suspend", name])?;
     let compared = compare_still(&pipeline, &guests, name).await;
     guests.virsh(&["resume", name])?;
     compared
+}
+
+/// What libvirt does not tell of a guest's process.
+async fn compare_process(pipeline: &Pipeline, guests: &Guests, name: &str) -> anyhow::Result<()> {
+    let path = format!("/proc/{}/stat", guests.process(name)?.as_raw_nonzero());
+    // Fields of stat: see proc(5); the first behind the name is the third.
+    let field = |number: usize| -> anyhow::Result<i64> {
+        let text = std::fs::read_to_string(&path)?;
+        let (_, fields) = text.rsplit_once(')').context("a name")?;
+        Ok(fields
+            .split_whitespace()
+            .nth(number - 3)
+            .context("a field")?
+            .parse()?)
+    };
+    for (column, number) in [
+        ("process_minor_faults", 10),
+        ("process_major_faults", 12),
+        ("process_threads", 20),
+    ] {
+        let least = field(number)?;
+        let stored = pipeline.next(name, column).await?;
+        let most = field(number)?;
+        let (least, most) = (least.min(most), least.max(most));
+        assert!(
+            (least..=most).contains(&stored),
+            "{column}: {stored} is not from {least} to {most}"
+        );
+    }
+    assert_eq!(
+        pipeline.next(name, "process_guest_ns").await?,
+        0,
+        "an emulated guest's code runs in the emulator"
+    );
+    Ok(())
 }
 
 async fn compare_still(pipeline: &Pipeline, guests: &Guests, name: &str) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 use super::{catalogue, state};
 
 /// How the names of the metrics of the cheap group begin; the others are dear.
-pub(super) const CHEAP: [&str; 7] = [
+pub(super) const CHEAP: [&str; 8] = [
     "state",
     "cpu_",
     "net_",
@@ -11,6 +11,7 @@ pub(super) const CHEAP: [&str; 7] = [
     "vcpu_wait_",
     "vcpu_delay_",
     "memory_rss_",
+    "process_",
 ];
 
 catalogue! {
@@ -122,4 +123,20 @@ catalogue! {
         "Packets dropped on sending, all interfaces.",
         "所有网卡发送时丢弃的数据包数。",
         "全インターフェースで送信時に破棄されたパケット数。";
+    PROCESS_GUEST_NS "process_guest_ns" Nanoseconds Counter, "/proc/PID/stat guest_time":
+        "CPU time in which the VM's own code ran on the processor (KVM); the rest of its CPU time is emulation.",
+        "在处理器上直接运行客户机代码（KVM）的 CPU 时间；其余 CPU 时间为模拟开销。",
+        "ゲスト自身のコードがプロセッサー上で実行された CPU 時間（KVM）。残りの CPU 時間はエミュレーション。";
+    PROCESS_MAJOR_FAULTS "process_major_faults" Count Counter, "/proc/PID/stat majflt":
+        "Page faults of the VM's process that the host had to read from disk: the VM's memory was swapped out.",
+        "虚拟机进程中宿主机需要读盘的缺页次数：虚拟机内存已被换出。",
+        "VM プロセスのページフォルトのうち、ホストがディスクから読み込んだもの。VM のメモリーがスワップアウトされていた。";
+    PROCESS_MINOR_FAULTS "process_minor_faults" Count Counter, "/proc/PID/stat minflt":
+        "Page faults of the VM's process that the host's memory alone answered.",
+        "虚拟机进程中宿主机无需读盘的缺页次数。",
+        "VM プロセスのページフォルトのうち、ホストがディスクを読まずに処理したもの。";
+    PROCESS_THREADS "process_threads" Count Gauge, "/proc/PID/stat num_threads":
+        "Threads of the VM's process: processors, I/O and emulation.",
+        "虚拟机进程的线程数：处理器、I/O 与模拟。",
+        "VM プロセスのスレッド数（プロセッサー、I/O、エミュレーション）。";
 }
