@@ -10,6 +10,7 @@ pub mod enrol;
 pub mod host;
 pub mod libvirt;
 pub mod metrics;
+pub mod qemu;
 pub mod sampler;
 pub mod uplink;
 

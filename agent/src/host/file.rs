@@ -14,7 +14,7 @@ const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 ///
 /// A file that can't be read is named once in the log, and once more when it can again; meanwhile it is tried each time.
 #[derive(Debug)]
-pub(super) struct KeptFile {
+pub(crate) struct KeptFile {
     path: PathBuf,
     file: Option<File>,
     is_missing: bool,
@@ -22,7 +22,7 @@ pub(super) struct KeptFile {
 
 impl KeptFile {
     /// Nothing is opened before the first read.
-    pub(super) const fn new(path: PathBuf) -> Self {
+    pub(crate) const fn new(path: PathBuf) -> Self {
         Self {
             path,
             file: None,
@@ -31,7 +31,7 @@ impl KeptFile {
     }
 
     /// The whole content, in `buffer`; `None` if it can't be read now.
-    pub(super) fn read<'b>(&mut self, buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
+    pub(crate) fn read<'b>(&mut self, buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
         match self.try_read(buffer) {
             Ok(length) => {
                 if std::mem::take(&mut self.is_missing) {

@@ -7,12 +7,12 @@
 mod cpu;
 mod disk;
 mod facts;
-mod file;
+pub(crate) mod file;
 mod filesystem;
 mod inventory;
 mod memory;
 mod network;
-mod parse;
+pub(crate) mod parse;
 mod process;
 
 pub use facts::{boot_time_us, facts};

@@ -1,18 +1,18 @@
 //! Numbers and words out of the kernel's text files, without copies.
 
 /// The lines of `text`, without their ends; empty ones are left out.
-pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
 }
 
 /// The words of `line`: what lies between blanks.
-pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty())
 }
 
 /// A decimal number; counters beyond `i64::MAX` are capped there.
-pub(super) fn number(word: &[u8]) -> Option<i64> {
+pub(crate) fn number(word: &[u8]) -> Option<i64> {
     if word.is_empty() {
         return None;
     }
@@ -23,7 +23,7 @@ pub(super) fn number(word: &[u8]) -> Option<i64> {
 }
 
 /// A decimal number with a fraction (`2.37`), times 1000; further digits are cut off.
-pub(super) fn thousandths(word: &[u8]) -> Option<i64> {
+pub(crate) fn thousandths(word: &[u8]) -> Option<i64> {
     let mut parts = word.splitn(2, |&byte| byte == b'.');
     let whole = number(parts.next()?)?;
     let mut fraction = 0;
@@ -38,7 +38,7 @@ pub(super) fn thousandths(word: &[u8]) -> Option<i64> {
 }
 
 /// Fills `into` with the numbers that `words` go on with; says how many there were. Stops at the first other word.
-pub(super) fn numbers<'a>(words: impl Iterator<Item = &'a [u8]>, into: &mut [i64]) -> usize {
+pub(crate) fn numbers<'a>(words: impl Iterator<Item = &'a [u8]>, into: &mut [i64]) -> usize {
     into.iter_mut()
         .zip(words.map_while(number))
         .map(|(place, value)| *place = value)
@@ -46,7 +46,7 @@ pub(super) fn numbers<'a>(words: impl Iterator<Item = &'a [u8]>, into: &mut [i64
 }
 
 /// Splits a line at its first blank: the key (without a colon at its end) and the rest.
-pub(super) fn key(line: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn key(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line
         .iter()
         .position(u8::is_ascii_whitespace)

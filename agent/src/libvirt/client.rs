@@ -95,14 +95,14 @@ impl Client {
         guest::read(self.call(procedure::DOMAIN_GET_GUEST_INFO, &arguments).await?)
     }
 
-    /// Statistics of every domain: the answer's XDR, a list of records for [`rows`](super::rows).
+    /// Statistics of `domains`, of every one if there are none: the answer's XDR, a list of records for [`rows`](super::rows).
     ///
     /// # Errors
     /// The connection broke or libvirt refused.
-    pub async fn statistics(&mut self, groups: Groups) -> Result<&[u8], Error> {
+    pub async fn statistics(&mut self, domains: &[Domain], groups: Groups) -> Result<&[u8], Error> {
         self.call(
             procedure::CONNECT_GET_ALL_DOMAIN_STATS,
-            &protocol::stats_arguments(groups),
+            &protocol::stats_arguments(domains, groups),
         )
         .await
     }

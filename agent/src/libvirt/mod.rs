@@ -10,6 +10,7 @@
 //! length is checked against what has really arrived.
 
 mod client;
+mod fields;
 pub mod guest;
 pub mod protocol;
 pub mod rows;

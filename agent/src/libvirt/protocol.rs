@@ -81,27 +81,47 @@ const LIST_RUNNING: u32 = 1 << 4;
 const STATS_NO_WAIT: u32 = 1 << 29;
 
 /// Groups of statistics, as libvirt's bit mask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Groups(u32);
 
 impl Groups {
-    const STATE: u32 = 1;
-    const CPU_TOTAL: u32 = 1 << 1;
-    const BALLOON: u32 = 1 << 2;
-    const VCPU: u32 = 1 << 3;
-    const INTERFACE: u32 = 1 << 4;
-    const BLOCK: u32 = 1 << 5;
+    /// State and its reason, out of libvirt's memory.
+    pub const STATE: Self = Self(1);
+    /// CPU time, which libvirt reads from the host.
+    pub const CPU: Self = Self(1 << 1);
+    /// Memory: QEMU is asked.
+    pub const BALLOON: Self = Self(1 << 2);
+    /// Virtual processors; waits for the VM's job as if QEMU were asked.
+    pub const VCPU: Self = Self(1 << 3);
+    /// Network interfaces, which libvirt reads from the host.
+    pub const INTERFACE: Self = Self(1 << 4);
+    /// Disks: QEMU is asked twice.
+    pub const BLOCK: Self = Self(1 << 5);
+    /// All that QEMU must be asked for. The state comes along to tell a busy VM from one that is off.
+    pub const DEAR: Self = Self::STATE.with(Self::VCPU).with(Self::BALLOON).with(Self::BLOCK);
 
-    /// What libvirt knows without asking QEMU: never waits for a guest.
-    pub const CHEAP: Self = Self(Self::STATE | Self::CPU_TOTAL | Self::INTERFACE);
-    /// What QEMU must be asked for. The state comes along to tell a busy VM from one that is off.
-    pub const DEAR: Self = Self(Self::STATE | Self::VCPU | Self::BALLOON | Self::BLOCK);
+    /// These and those.
+    #[must_use]
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether all of `others` are among these.
+    pub const fn has(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// These, and `others` if `condition`.
+    #[must_use]
+    pub const fn with_if(self, condition: bool, others: Self) -> Self {
+        if condition { self.with(others) } else { self }
+    }
 }
 
 /// A call whose arguments are `arguments` (XDR), complete with its length.
 pub fn call(procedure: u32, serial: u32, arguments: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(MIN_MESSAGE_BYTES as usize + arguments.len());
-    // Our arguments are a few dozen bytes.
+    // Our arguments are some dozen bytes for each domain that they name.
     let length = MIN_MESSAGE_BYTES.saturating_add(u32::try_from(arguments.len()).unwrap_or(u32::MAX));
     for word in [length, PROGRAM, VERSION, procedure, TYPE_CALL, serial, 0] {
         put_u32(&mut out, word);
@@ -145,10 +165,15 @@ pub fn guest_arguments(domain: &Domain) -> Vec<u8> {
     out
 }
 
-/// Arguments of `CONNECT_GET_ALL_DOMAIN_STATS` for every domain, without waiting for busy ones.
-pub fn stats_arguments(groups: Groups) -> Vec<u8> {
+/// Arguments of `CONNECT_GET_ALL_DOMAIN_STATS` for `domains`, every one if there are none, without waiting for busy ones. libvirt
+/// passes over domains that are gone.
+pub fn stats_arguments(domains: &[Domain], groups: Groups) -> Vec<u8> {
     let mut out = Vec::new();
-    for word in [0, groups.0, STATS_NO_WAIT] {
+    put_u32(&mut out, u32::try_from(domains.len()).unwrap_or(u32::MAX));
+    for domain in domains {
+        domain.put(&mut out);
+    }
+    for word in [groups.0, STATS_NO_WAIT] {
         put_u32(&mut out, word);
     }
     out
@@ -231,11 +256,34 @@ pub struct Domain {
     pub name: String,
     /// UUID.
     pub vm: VmId,
-    /// Number of this run of it.
+    /// Number of this run of it; -1 while it is off.
     id: [u8; 4],
 }
 
 impl Domain {
+    /// A domain in its run number `id`.
+    #[cfg(test)]
+    pub(crate) fn new(name: &str, vm: VmId, id: i32) -> Self {
+        Self {
+            name: name.to_owned(),
+            vm,
+            id: id.to_be_bytes(),
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            name: reader.text()?.to_owned(),
+            vm: VmId(Uuid::from_bytes(reader.array()?)),
+            id: reader.array()?,
+        })
+    }
+
+    /// Whether both are the same run of the same VM.
+    pub fn is_same_run(&self, other: &Self) -> bool {
+        self.vm == other.vm && self.id == other.id
+    }
+
     fn put(&self, out: &mut Vec<u8>) {
         put_text(out, &self.name);
         out.extend_from_slice(self.vm.0.as_bytes());
@@ -252,24 +300,14 @@ const MIN_REFERENCE_BYTES: usize = 4 + 16 + 4;
 /// The message is too short or a text broken.
 pub fn read_domains(reader: &mut Reader<'_>) -> Result<Vec<Domain>, Error> {
     let count = reader.count(MIN_REFERENCE_BYTES)?;
-    (0..count)
-        .map(|_| {
-            Ok(Domain {
-                name: reader.text()?.to_owned(),
-                vm: VmId(Uuid::from_bytes(reader.array()?)),
-                id: reader.array()?,
-            })
-        })
-        .collect()
+    (0..count).map(|_| Domain::read(reader)).collect()
 }
 
 /// What one domain's statistics begin with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DomainStats<'a> {
-    /// Name of the domain.
-    pub name: &'a str,
-    /// Its UUID, in the usual order of bytes.
-    pub uuid: [u8; 16],
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainStats {
+    /// Which domain.
+    pub domain: Domain,
     /// How many typed parameters follow.
     pub parameters: u32,
 }
@@ -279,18 +317,14 @@ pub const MIN_DOMAIN_BYTES: usize = MIN_REFERENCE_BYTES + 4;
 /// Fewest bytes of a typed parameter: name, type, value.
 pub const MIN_PARAMETER_BYTES: usize = 4 + 4 + 4;
 
-impl<'a> DomainStats<'a> {
+impl DomainStats {
     /// Reads the beginning of a record; its parameters come next.
     ///
     /// # Errors
     /// The message is too short or its text broken.
-    pub fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let name = reader.text()?;
-        let uuid = reader.array()?;
-        let _id = reader.i32()?;
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
         Ok(Self {
-            name,
-            uuid,
+            domain: Domain::read(reader)?,
             parameters: reader.count(MIN_PARAMETER_BYTES)?,
         })
     }
@@ -332,15 +366,24 @@ mod tests {
 
     #[test]
     fn a_domain_is_named_as_it_was_listed() {
-        let domain = Domain {
-            name: "web".into(),
-            vm: VmId(Uuid::from_u128(7)),
-            id: [0, 0, 0, 9],
-        };
+        let domain = Domain::new("web", VmId(Uuid::from_u128(7)), 9);
         let mut list = vec![0, 0, 0, 1];
         domain.put(&mut list);
         assert_eq!(read_domains(&mut Reader::new(&list)), Ok(vec![domain]));
         assert!(read_domains(&mut Reader::new(&list[..20])).is_err());
+    }
+
+    #[test]
+    fn statistics_are_asked_of_all_domains_or_of_those_that_are_named() {
+        let groups = Groups::STATE.with(Groups::BLOCK);
+        assert_eq!(
+            stats_arguments(&[], groups),
+            [0, 0, 0, 0, 0, 0, 0, 33, 0x20, 0, 0, 0]
+        );
+        let domain = Domain::new("web", VmId(Uuid::from_u128(7)), 9);
+        let named = stats_arguments(std::slice::from_ref(&domain), groups);
+        assert_eq!(read_domains(&mut Reader::new(&named)), Ok(vec![domain]));
+        assert!(named.ends_with(&[0, 0, 0, 33, 0x20, 0, 0, 0]));
     }
 
     #[test]

@@ -4,11 +4,53 @@
 use super::*;
 use crate::libvirt::xdr::{put_text, put_u32};
 use proptest::prelude::*;
+use vmscope_model::catalogue::nic;
 
 const CHEAP: &[u8] = include_bytes!("../../tests/data/cheap.xdr");
 const DEAR: &[u8] = include_bytes!("../../tests/data/dear.xdr");
 /// `vmscope-demo-1` was stopped, and another call had its job.
 const BUSY: &[u8] = include_bytes!("../../tests/data/busy.xdr");
+
+/// A VM that an answer speaks of.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    vm: VmId,
+    name: String,
+    busy: bool,
+}
+
+/// Adds an answer's rows to `record`; returns the VMs.
+fn add(
+    answer: &[u8],
+    devices: bool,
+    record: &mut Record,
+    change: fn(&mut Sheet),
+) -> Result<Vec<Seen>, Error> {
+    let add = |mut sheet: Sheet| {
+        let seen = Seen {
+            vm: sheet.domain.vm,
+            name: sheet.domain.name.clone(),
+            busy: sheet.is_active() && !sheet.heard_qemu(),
+        };
+        sheet.fill_totals();
+        change(&mut sheet);
+        sheet.add_to(record, devices);
+        seen
+    };
+    Ok(read(answer)?.into_iter().map(add).collect())
+}
+
+fn cheap(answer: &[u8], devices: bool, record: &mut Record) -> Result<Vec<Seen>, Error> {
+    add(answer, devices, record, |_| {})
+}
+
+fn dear(answer: &[u8], record: &mut Record) -> Result<Vec<Seen>, Error> {
+    add(answer, true, record, |sheet| {
+        sheet.set(vm::STATE, None);
+        sheet.set(vm::STATE_REASON, None);
+        sheet.fill_used_memory();
+    })
+}
 
 fn vm_id(text: &str) -> VmId {
     text.parse().unwrap()
@@ -50,14 +92,7 @@ fn assert_row(row: &[Value], expected: &[(usize, i64)]) {
 fn the_cheap_answer_becomes_these_rows() {
     let mut record = Record::default();
     let seen = cheap(CHEAP, true, &mut record).unwrap();
-    assert_eq!(
-        seen[0],
-        Seen {
-            vm: second(),
-            name: "vmscope-demo-2",
-            busy: false
-        }
-    );
+    assert_eq!((seen[0].vm, seen[0].name.as_str()), (second(), "vmscope-demo-2"));
     assert_eq!(seen[1].vm, first());
     assert_row(
         row(&record, &Entity::Vm(first())),
@@ -202,6 +237,20 @@ fn used_memory_comes_from_the_best_source_there_is() {
         (Some(900 * 1024), Some(state::FROM_RSS))
     );
     assert_eq!(used_memory(&[]), (None, None));
+}
+
+#[test]
+fn a_second_answer_adds_to_the_vms_of_the_first() {
+    let mut sheets = read(&answer(&[("state.state", 1)])).unwrap();
+    merge(
+        &mut sheets,
+        read(&answer(&[("cpu.time", 7), ("net.0.rx.bytes", 3)])).unwrap(),
+    );
+    sheets[0].fill_totals();
+    let known = [vm::STATE, vm::CPU_TIME_NS, vm::NET_RX_BYTES].map(|column| sheets[0].value(column));
+    assert_eq!(known, [Some(1), Some(7), Some(3)]);
+    merge(&mut sheets, read(CHEAP).unwrap());
+    assert_eq!(sheets[0].value(vm::CPU_TIME_NS), Some(7), "another run of the vm");
 }
 
 #[test]

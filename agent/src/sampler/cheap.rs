@@ -1,23 +1,33 @@
-//! The loop of what libvirt knows by itself: state, CPU and network of VMs.
+//! The loop of what no QEMU must be asked for: state, CPU, processors and network of VMs.
+//!
+//! libvirt says which VMs there are and in which state; what they use is read from the kernel ([`crate::qemu`]), as libvirt would. Where
+//! that can't be, libvirt is asked for it in the same tick. With the rows of devices libvirt names the interfaces.
 
 use super::clock::now_us;
 use super::line::{Error, Health, Line};
 use super::outlet::{Closed, Outlet};
+use super::roster::{Found, Known, Roster};
 use super::schedule::{Due, Schedule, interval_us};
 use super::{Config, REPEAT_FACTS};
 use crate::libvirt::protocol::Groups;
-use crate::libvirt::{self, Versions, rows};
-use std::collections::HashMap;
+use crate::libvirt::rows::{self, Sheet};
+use crate::libvirt::{self, Domain, Versions};
+use crate::qemu::{Processes, Reading, Taps};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
 use std::time::Instant;
 use tokio::sync::watch;
-use vmscope_model::{Fact, Group, Record, VmFacts, VmId};
+use vmscope_model::catalogue::{vcpu, vm};
+use vmscope_model::{Fact, Group, Record, Value, VmFacts, VmId};
 
 /// Asks for the cheap groups, and says which VMs there are and what they are called.
 pub(super) struct CheapLoop {
     config: Config,
     outlet: Outlet,
     hypervisor: watch::Sender<String>,
+    roster: Roster,
+    processes: Processes,
+    taps: Taps,
     line: Line,
     health: Health,
     names: HashMap<VmId, String>,
@@ -26,8 +36,16 @@ pub(super) struct CheapLoop {
 }
 
 impl CheapLoop {
-    pub(super) fn new(config: Config, outlet: Outlet, hypervisor: watch::Sender<String>) -> Self {
+    pub(super) fn new(
+        config: Config,
+        outlet: Outlet,
+        hypervisor: watch::Sender<String>,
+        roster: Roster,
+    ) -> Self {
         Self {
+            roster,
+            processes: Processes::new(&config.host_root),
+            taps: Taps::new(&config.host_root),
             line: Line::new(config.clone()),
             config,
             outlet,
@@ -77,28 +95,171 @@ impl CheapLoop {
             let versions = client.versions().await?;
             self.hypervisor.send_replace(describe(versions));
         }
-        let answer = client.statistics(Groups::CHEAP).await?;
+        let groups = Groups::STATE.with_if(devices, Groups::INTERFACE);
+        let mut sheets = rows::read(client.statistics(&[], groups).await?)?;
+        let active: Vec<&Domain> = active(&sheets).map(|sheet| &sheet.domain).collect();
+        self.processes.find(&active).await;
         let mut record = Record::default();
         record.tick.time_us = now_us();
-        let seen = rows::cheap(answer, devices, &mut record)?;
-        record.tick.facts = tell_names(&mut self.names, &mut self.names_told, &seen);
+        self.taps.read();
+        let readings = self.read_processes(&active, devices);
+        if devices {
+            self.learn(&sheets);
+        }
+        let calls = self.plan(&sheets, &readings, devices);
+        let client = self.line.client().await?.0;
+        for (groups, domains) in &calls {
+            let more = rows::read(client.statistics(domains, *groups).await?)?;
+            rows::merge(&mut sheets, more);
+        }
+        self.learn_late(&sheets, &calls);
+        let known = self.roster.note(found(&sheets, &readings));
+        self.look_at_threads(&known);
+        record.tick.facts = tell_names(&mut self.names, &mut self.names_told, &sheets);
+        for mut sheet in sheets {
+            self.complete(&mut sheet, &readings, &known);
+            sheet.add_to(&mut record, devices);
+        }
         Ok(record)
+    }
+
+    fn read_processes(&mut self, active: &[&Domain], devices: bool) -> HashMap<VmId, Reading> {
+        if devices {
+            self.processes.look_at_kernel();
+        }
+        let mut read = |domain: &&Domain| Some((domain.vm, self.processes.read(domain.vm, devices)?));
+        active.iter().filter_map(&mut read).collect()
+    }
+
+    /// What libvirt must be asked for because nobody else says it, and of whom.
+    fn plan(
+        &self,
+        sheets: &[Sheet],
+        readings: &HashMap<VmId, Reading>,
+        devices: bool,
+    ) -> BTreeMap<Groups, Vec<Domain>> {
+        let mut calls: BTreeMap<Groups, Vec<Domain>> = BTreeMap::new();
+        for Sheet { domain, .. } in active(sheets) {
+            let needs_nics = !devices && self.taps.totals(domain.vm).is_none();
+            let groups = Groups::STATE
+                .with_if(!readings.contains_key(&domain.vm), Groups::CPU)
+                .with_if(needs_nics, Groups::INTERFACE);
+            if groups != Groups::STATE {
+                calls.entry(groups).or_default().push(domain.clone());
+            }
+        }
+        calls
+    }
+
+    /// libvirt has just said what the interfaces of these VMs have counted.
+    fn learn(&mut self, sheets: &[Sheet]) {
+        let there: HashSet<VmId> = active(sheets).map(|sheet| sheet.domain.vm).collect();
+        self.taps.retain(|vm| there.contains(&vm));
+        for sheet in active(sheets) {
+            self.taps.learn(sheet.domain.vm, sheet.nics());
+        }
+    }
+
+    /// As [`Self::learn`], for VMs whose interfaces were asked for in a second call.
+    fn learn_late(&mut self, sheets: &[Sheet], calls: &BTreeMap<Groups, Vec<Domain>>) {
+        let asked = calls.iter().filter(|(groups, _)| groups.has(Groups::INTERFACE));
+        let asked: HashSet<VmId> = asked
+            .flat_map(|(_, domains)| domains)
+            .map(|domain| domain.vm)
+            .collect();
+        if asked.is_empty() {
+            return;
+        }
+        self.taps.read();
+        for sheet in sheets.iter().filter(|sheet| asked.contains(&sheet.domain.vm)) {
+            self.taps.learn(sheet.domain.vm, sheet.nics());
+        }
+    }
+
+    fn look_at_threads(&mut self, known: &HashMap<VmId, Known>) {
+        for (vm, _) in known.iter().filter(|(_, known)| known.other_processors) {
+            self.processes.look_at_threads(*vm);
+        }
+    }
+
+    /// Puts what the kernel says beside what libvirt says.
+    fn complete(&self, sheet: &mut Sheet, readings: &HashMap<VmId, Reading>, known: &HashMap<VmId, Known>) {
+        let vm = sheet.domain.vm;
+        if let Some(reading) = readings.get(&vm) {
+            fill(sheet, reading, known.get(&vm).copied().unwrap_or_default());
+        }
+        if sheet.nics().next().is_none()
+            && let Some(totals) = self.taps.totals(vm).filter(|_| sheet.is_active())
+        {
+            for (column, total) in totals {
+                sheet.set(column, total);
+            }
+        }
+        sheet.fill_totals();
+    }
+}
+
+fn active(sheets: &[Sheet]) -> impl Iterator<Item = &Sheet> {
+    sheets.iter().filter(|sheet| sheet.is_active())
+}
+
+fn found(sheets: &[Sheet], readings: &HashMap<VmId, Reading>) -> Vec<Found> {
+    let found = |sheet: &Sheet| {
+        let reading = readings.get(&sheet.domain.vm);
+        let threads = reading.map(|reading| reading.processors.iter().map(|one| one.number).collect());
+        Found {
+            domain: sheet.domain.clone(),
+            has_process: reading.is_some(),
+            threads: threads.unwrap_or_default(),
+        }
+    };
+    active(sheets).map(found).collect()
+}
+
+/// Writes a process's reading into its VM's columns.
+fn fill(sheet: &mut Sheet, reading: &Reading, known: Known) {
+    for (column, value) in [
+        (vm::CPU_TIME_NS, reading.time_ns),
+        (vm::CPU_USER_NS, reading.user_ns),
+        (vm::CPU_SYSTEM_NS, reading.system_ns),
+        (vm::MEMORY_RSS_BYTES, reading.rss_bytes),
+        (vm::PROCESS_GUEST_NS, reading.guest_ns),
+        (vm::PROCESS_MAJOR_FAULTS, reading.major_faults),
+        (vm::PROCESS_MINOR_FAULTS, reading.minor_faults),
+        (vm::PROCESS_THREADS, reading.threads),
+    ] {
+        sheet.set(column, Value::new(value));
+    }
+    if known.used_memory {
+        sheet.fill_used_memory();
+    }
+    if !known.processors {
+        return;
+    }
+    for one in &reading.processors {
+        let values = [
+            (vcpu::TIME_NS, Value::new(one.time_ns)),
+            (vcpu::DELAY_NS, Value::new(one.delay_ns)),
+            (vcpu::WAIT_NS, one.wait_ns.into()),
+        ];
+        sheet.add_processor(one.number, &values);
     }
 }
 
 /// The names that are new, changed, or due to be told again.
-fn tell_names(names: &mut HashMap<VmId, String>, told: &mut Instant, seen: &[rows::Seen<'_>]) -> Vec<Fact> {
-    if told.elapsed() >= REPEAT_FACTS || names.len() > 2 * seen.len() {
+fn tell_names(names: &mut HashMap<VmId, String>, told: &mut Instant, sheets: &[Sheet]) -> Vec<Fact> {
+    if told.elapsed() >= REPEAT_FACTS || names.len() > 2 * sheets.len() {
         *told = Instant::now();
         names.clear();
     }
     let mut facts = Vec::new();
-    for &rows::Seen { vm, name, .. } in seen {
-        if names.get(&vm).is_none_or(|known| known != name) {
-            names.insert(vm, name.to_owned());
+    for Sheet { domain, .. } in sheets {
+        let (vm, name) = (domain.vm, &domain.name);
+        if names.get(&vm) != Some(name) {
+            names.insert(vm, name.clone());
             facts.push(Fact::Vm(VmFacts {
                 vm,
-                name: name.to_owned(),
+                name: name.clone(),
             }));
         }
     }
@@ -139,18 +300,9 @@ mod tests {
     #[test]
     fn a_name_is_told_when_it_is_new_or_changed() {
         let (mut names, mut told) = (HashMap::new(), Instant::now());
-        let vm = VmId(Uuid::from_u128(1));
         let mut tell = |name| {
-            tell_names(
-                &mut names,
-                &mut told,
-                &[rows::Seen {
-                    vm,
-                    name,
-                    busy: false,
-                }],
-            )
-            .len()
+            let sheet = Sheet::new(Domain::new(name, VmId(Uuid::from_u128(1)), 1));
+            tell_names(&mut names, &mut told, &[sheet]).len()
         };
         assert_eq!([tell("a"), tell("a"), tell("b"), tell("b")], [1, 0, 1, 0]);
     }

@@ -1,4 +1,7 @@
-//! The loop of what QEMU must be asked for: processors, memory and disks of VMs.
+//! The loop of what QEMU must be asked for: memory and disks of VMs.
+//!
+//! Disks are asked for in each tick; memory where the guest's balloon driver has something new to say, and processors where the kernel does
+//! not give them ([`Roster`]). Everything is asked for of a VM that is new, and once a minute of all, those that are off too.
 //!
 //! A QEMU that does not answer (stopped, or its storage hangs) holds up the whole call. libvirt then keeps that VM's job
 //! taken, so the same call on a new connection passes the VM over: this loop asks a second time at once and parks the
@@ -10,19 +13,24 @@ use super::budget::Budget;
 use super::clock::now_us;
 use super::line::{Error, Health, Line};
 use super::outlet::{Closed, Outlet};
+use super::roster::Roster;
 use super::schedule::{Due, Schedule};
 use crate::libvirt::protocol::Groups;
-use crate::libvirt::{self, Client, rows};
+use crate::libvirt::rows::{self, Sheet};
+use crate::libvirt::{self, Client};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use vmscope_model::{Cause, Gap, Group, Record, VmId};
+use vmscope_model::catalogue::vm;
+use vmscope_model::{Cause, Gap, Group, Record, Value, VmId};
 
 /// Connections that may wait for an answer that nobody wants any more.
 const MAX_PARKED: usize = 3;
 /// How long one is kept. Afterwards its VM's job is still taken and does no further harm.
 const PARKED_FOR: Duration = Duration::from_mins(1);
+/// How often everything is asked for, of all VMs.
+const EVERYTHING_US: i64 = 60_000_000;
 /// How long to wait before asking once more about VMs that are newly busy. Random, or two who ask libvirt would meet again.
 const BUSY_PAUSE: std::ops::Range<Duration> = Duration::from_millis(50)..Duration::from_millis(200);
 
@@ -30,8 +38,11 @@ const BUSY_PAUSE: std::ops::Range<Duration> = Duration::from_millis(50)..Duratio
 pub(super) struct DearLoop {
     config: Config,
     outlet: Outlet,
+    roster: Roster,
     line: Line,
     health: Health,
+    /// The minute in which everything was last asked for.
+    minute: i64,
     parked: Vec<Parked>,
     busy: HashSet<VmId>,
     budget: Budget,
@@ -51,15 +62,17 @@ struct Parked {
 }
 
 impl DearLoop {
-    pub(super) fn new(config: Config, outlet: Outlet, stretch: watch::Sender<u32>) -> Self {
+    pub(super) fn new(config: Config, outlet: Outlet, roster: Roster, stretch: watch::Sender<u32>) -> Self {
         let budget = Budget::new(config.budget_percent, config.dear_interval_ms, stretch);
         let line = Line::new(config.clone());
         let health = Health::new(Group::Dear);
         Self {
             config,
             outlet,
+            roster,
             line,
             health,
+            minute: 0,
             parked: Vec::new(),
             busy: HashSet::new(),
             budget,
@@ -81,8 +94,10 @@ impl DearLoop {
     }
 
     async fn tick(&mut self, due: &Due) -> Record {
-        let error = match self.attempt().await {
+        let minute = due.at_us / EVERYTHING_US;
+        let error = match self.attempt(minute != self.minute).await {
             Ok(Answer { mut record, busy }) => {
+                self.minute = minute;
                 self.health.up();
                 record.tick.gaps.extend(busy.iter().map(|&vm| Gap {
                     vm: Some(vm),
@@ -103,7 +118,7 @@ impl DearLoop {
     }
 
     /// Asks until there is an answer that more asking would not improve, for two deadlines at most.
-    async fn attempt(&mut self) -> Result<Answer, Error> {
+    async fn attempt(&mut self, everything: bool) -> Result<Answer, Error> {
         self.parked
             .retain(|parked| parked.since.elapsed() < PARKED_FOR && !parked.client.is_released());
         let end = Instant::now() + 2 * self.config.dear_deadline();
@@ -111,7 +126,7 @@ impl DearLoop {
         while Instant::now() < end && (self.line.is_connected() || self.parked.len() < MAX_PARKED) {
             let deadline = end.min(Instant::now() + self.config.dear_deadline());
             let asked = Instant::now();
-            let outcome = tokio::time::timeout_at(deadline.into(), self.ask()).await;
+            let outcome = tokio::time::timeout_at(deadline.into(), self.ask(everything)).await;
             self.spent += asked.elapsed();
             match outcome {
                 Ok(Ok(answer)) if partial.is_some() || answer.busy.is_subset(&self.busy) => {
@@ -136,14 +151,48 @@ impl DearLoop {
         partial.ok_or(Error::Deadline)
     }
 
-    async fn ask(&mut self) -> Result<Answer, libvirt::Error> {
+    async fn ask(&mut self, everything: bool) -> Result<Answer, libvirt::Error> {
+        let mut calls = if everything {
+            Vec::new()
+        } else {
+            self.roster.plan()
+        };
+        let everything = calls.is_empty();
+        if everything {
+            calls.push((Groups::DEAR, Vec::new()));
+        }
+        let mut sheets = Vec::new();
         let (client, _) = self.line.client().await?;
-        let answer = client.statistics(Groups::DEAR).await?;
-        let mut record = Record::default();
-        record.tick.time_us = now_us();
-        let seen = rows::dear(answer, &mut record)?;
-        let busy = seen.iter().filter(|seen| seen.busy).map(|seen| seen.vm).collect();
-        Ok(Answer { record, busy })
+        for (groups, domains) in &calls {
+            sheets.extend(rows::read(client.statistics(domains, *groups).await?)?);
+        }
+        let mut answer = Answer {
+            record: Record::default(),
+            busy: HashSet::new(),
+        };
+        answer.record.tick.time_us = now_us();
+        for sheet in sheets {
+            self.take(sheet, everything, &mut answer);
+        }
+        Ok(answer)
+    }
+
+    fn take(&self, mut sheet: Sheet, everything: bool, answer: &mut Answer) {
+        let vm = sheet.domain.vm;
+        if sheet.is_active() && !sheet.heard_qemu() {
+            answer.busy.insert(vm);
+        }
+        self.roster.hear(&sheet, everything);
+        // The state came along for the lines above; it is the cheap group's to report.
+        sheet.set(vm::STATE, Value::ABSENT);
+        sheet.set(vm::STATE_REASON, Value::ABSENT);
+        // Two clocks for one counter would let it go back.
+        if !self.roster.needs_processor_times(vm) {
+            sheet.forget_processor_times();
+        }
+        sheet.fill_totals();
+        sheet.fill_used_memory();
+        sheet.add_to(&mut answer.record, true);
     }
 
     /// Names a VM when it begins to be passed over, and when it answers again.

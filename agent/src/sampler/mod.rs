@@ -3,8 +3,10 @@
 //! | loop  | what                                | source                                 | default interval |
 //! |-------|-------------------------------------|----------------------------------------|------------------|
 //! | host  | the host's load                     | [`host`](crate::host)                  | 1 s              |
-//! | cheap | state, CPU, network of VMs          | libvirt, without asking a guest's QEMU | 1 s              |
-//! | dear  | processors, memory, disks of VMs    | libvirt, which asks each QEMU          | 5 s              |
+//! | cheap | state of VMs                        | libvirt, without asking a guest's QEMU | 1 s              |
+//! |       | CPU, processors, network of VMs     | [`qemu`](crate::qemu), else libvirt    | 1 s              |
+//! | dear  | disks of VMs; memory, if a guest's driver says it | libvirt, which asks each QEMU | 5 s         |
+//! |       | other memory, numbers of processors | libvirt, which asks each QEMU          | 60 s             |
 //! | guest | what guests say of themselves       | libvirt, which asks each guest's agent | 300 s; off       |
 //!
 //! Each moment of the first three becomes one [`Record`]: rows, facts that are new, and a [`Gap`](vmscope_model::Gap) for
@@ -24,6 +26,7 @@ mod host;
 mod line;
 mod outlet;
 mod own;
+mod roster;
 mod schedule;
 
 pub use config::{Config, Error as ConfigError};
@@ -36,6 +39,7 @@ use guest::GuestLoop;
 use host::HostLoop;
 use outlet::Outlet;
 use own::Own;
+use roster::Roster;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -94,10 +98,16 @@ impl Sampler {
             buffer: self.buffer,
             stretch: self.stretch.subscribe(),
         };
+        let roster = Roster::default();
         let host = HostLoop::new(self.config.clone(), outlet.clone(), hypervisor, own);
-        let cheap = CheapLoop::new(self.config.clone(), outlet.clone(), tell_hypervisor);
+        let cheap = CheapLoop::new(
+            self.config.clone(),
+            outlet.clone(),
+            tell_hypervisor,
+            roster.clone(),
+        );
         let guest = GuestLoop::new(self.guest, self.config.libvirt_uri.clone(), outlet.clone());
-        let dear = DearLoop::new(self.config, outlet, self.stretch);
+        let dear = DearLoop::new(self.config, outlet, roster, self.stretch);
         tokio::select! {
             () = stopping.cancelled() => {}
             // The loops end only when nobody receives any more.

@@ -12,7 +12,7 @@ mod replay;
 use guests::Guests;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use vmscope_agent::sampler::{Config, SINK_RECORDS, Sampler};
@@ -94,7 +94,7 @@ fn is_cheap(record: &Record) -> bool {
 }
 
 fn is_dear(record: &Record) -> bool {
-    !vms_with(record, vm::VCPU_CURRENT).is_empty()
+    !vms_with(record, vm::DISK_READ_REQUESTS).is_empty()
 }
 
 fn is_host(record: &Record) -> bool {
@@ -165,6 +165,68 @@ async fn values_are_those_of_virsh_at_the_same_moment() {
                 "{name} {field}: {low} <= {value} <= {high}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn what_the_host_hides_is_asked_of_libvirt() {
+    let guests = Guests::shared();
+    // Nothing is below it: no processes, no interfaces.
+    let root = tempfile::tempdir().unwrap();
+    let mut running = Running::start(Config {
+        host_root: root.path().to_owned(),
+        ..config(&guests)
+    });
+    let before = guests.domstats();
+    let cheap = running.find(is_cheap).await;
+    let dear = running.find(is_dear).await;
+    let after = guests.domstats();
+    let names = names(&cheap);
+    assert!(!names.is_empty());
+    for (record, column, field) in [
+        (&cheap, vm::CPU_TIME_NS, "cpu.time"),
+        (&cheap, vm::NET_RX_BYTES, "net.0.rx.bytes"),
+        (&dear, vm::DISK_READ_BYTES, "block.0.rd.bytes"),
+    ] {
+        let rows = vms_with(record, column);
+        for (id, name) in &names {
+            let (Some(before), Some(after)) = (before.get(name), after.get(name)) else {
+                continue;
+            };
+            let [least, most] = [before, after].map(|stats| stats[field].parse::<i64>().unwrap());
+            let value = rows[id][column].get().unwrap();
+            assert!(
+                (least..=most).contains(&value),
+                "{name} {field}: {least} <= {value} <= {most}"
+            );
+        }
+    }
+    assert_eq!(vms_with(&dear, vm::VCPU_TIME_NS).len(), names.len());
+}
+
+#[tokio::test]
+async fn a_vm_that_is_started_anew_is_read_anew() {
+    let guests = Guests::own(1);
+    let mut running = Running::start(config(&guests));
+    let is_read = |record: &Record| is_cheap(record) && !vms_with(record, vm::VCPU_TIME_NS).is_empty();
+    running.find(is_read).await;
+    guests.signal(1, "-KILL");
+    running
+        .find(|record| is_host(record) && guests.domstats().is_empty())
+        .await;
+    guests.run(&["up", "1"]);
+    let first = guests.domstats()["vmscope-demo-1"]["cpu.time"]
+        .parse::<i64>()
+        .unwrap();
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+    let is_later = |record: &Record| record.tick.time_us > i64::try_from(started).unwrap();
+    let again = running.find(|record| is_later(record) && is_read(record)).await;
+    let after = guests.domstats()["vmscope-demo-1"]["cpu.time"]
+        .parse::<i64>()
+        .unwrap();
+    for row in vms_with(&again, vm::CPU_TIME_NS).into_values() {
+        let value = row[vm::CPU_TIME_NS].get().unwrap();
+        assert!((first..=after).contains(&value), "{first} <= {value} <= {after}");
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 const CHEAP: &[u8] = include_bytes!("../data/cheap.xdr");
 const DEAR: &[u8] = include_bytes!("../data/dear.xdr");
-/// The cheap groups' bit for network interfaces.
-const INTERFACE: u8 = 16;
+/// The dear groups' bit for disks.
+const BLOCK: u8 = 32;
 
 /// Serves `socket` as long as the test lives; returns the count of connections so far.
 pub(crate) fn serve(socket: &Path) -> Arc<AtomicUsize> {
@@ -37,8 +37,9 @@ fn answer(mut stream: UnixStream) -> Option<()> {
             66 => &[0, 0, 0, 1, 0, 0, 0, 0],
             // Versions, as eight bytes.
             4 | 157 => &[0, 0, 0, 0, 0, 0x89, 0x54, 0x40],
-            344 if call[31] & INTERFACE != 0 => CHEAP,
-            344 => DEAR,
+            // The groups stand before the flags.
+            344 if call[call.len() - 5] & BLOCK != 0 => DEAR,
+            344 => CHEAP,
             _ => &[],
         };
         let mut reply = u32::try_from(28 + result.len()).unwrap().to_be_bytes().to_vec();

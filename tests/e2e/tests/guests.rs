@@ -17,6 +17,8 @@ use vmscope_store::testing::Database;
 static TURN: Mutex<()> = Mutex::const_new(());
 /// How long anything may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long what does not change by itself may take: libvirt is asked for it once a minute.
+const RARE: Duration = Duration::from_secs(100);
 /// How many guests `make test` starts.
 const GUESTS: usize = 11;
 
@@ -70,10 +72,20 @@ impl Pipeline {
 
     /// The first value of a column that was sampled after now.
     async fn next(&self, name: &str, column: &str) -> anyhow::Result<i64> {
-        let now_us = now_us()?;
+        self.after(name, column, now_us()?, PATIENCE).await
+    }
+
+    /// The newest value of a column that was sampled after a moment.
+    async fn after(
+        &self,
+        name: &str,
+        column: &str,
+        after_us: i64,
+        patience: Duration,
+    ) -> anyhow::Result<i64> {
         let mut value = None;
-        eventually(&format!("{column} of {name}"), PATIENCE, async || {
-            value = self.newest(name, column, now_us).await?;
+        eventually(&format!("{column} of {name}"), patience, async || {
+            value = self.newest(name, column, after_us).await?;
             Ok(value.is_some())
         })
         .await?;
@@ -89,17 +101,23 @@ fn now_us() -> anyhow::Result<i64> {
     )?)
 }
 
-/// Counters that a running guest moves: column, field of `virsh domstats --raw`.
-const MOVING: [(&str, &str); 5] = [
-    ("cpu_time_ns", "cpu.time"),
-    ("net_rx_bytes", "net.0.rx.bytes"),
-    ("net_rx_packets", "net.0.rx.pkts"),
-    ("disk_write_requests", "block.0.wr.reqs"),
-    ("disk_read_bytes", "block.0.rd.bytes"),
+/// Counters that a running guest moves: column, fields of `virsh domstats --raw` that add up to it.
+const MOVING: [(&str, &[&str]); 9] = [
+    ("cpu_time_ns", &["cpu.time"]),
+    ("cpu_user_ns", &["cpu.user"]),
+    ("vcpu_time_ns", &["vcpu.0.time", "vcpu.1.time"]),
+    ("vcpu_delay_ns", &["vcpu.0.delay", "vcpu.1.delay"]),
+    ("net_rx_bytes", &["net.0.rx.bytes"]),
+    ("net_rx_packets", &["net.0.rx.pkts"]),
+    ("net_tx_bytes", &["net.0.tx.bytes"]),
+    ("disk_write_requests", &["block.0.wr.reqs"]),
+    ("disk_read_bytes", &["block.0.rd.bytes"]),
 ];
+/// What libvirt leaves over when it rounds a processor's time to the kernel's ticks, for each processor.
+const TICK_NS: i64 = 10_000_000;
 
 /// What stands still while a guest is suspended, with the factor to the unit of the column.
-const STILL: [(&str, &str, i64); 10] = [
+const STILL: [(&str, &str, i64); 11] = [
     ("disk_read_requests", "block.0.rd.reqs", 1),
     ("disk_read_bytes", "block.0.rd.bytes", 1),
     ("disk_read_ns", "block.0.rd.times", 1),
@@ -109,6 +127,7 @@ const STILL: [(&str, &str, i64); 10] = [
     ("disk_capacity_bytes", "block.0.capacity", 1),
     ("memory_current_bytes", "balloon.current", 1_024),
     ("memory_maximum_bytes", "balloon.maximum", 1_024),
+    ("memory_rss_bytes", "balloon.rss", 1_024),
     ("vcpu_current", "vcpu.current", 1),
 ];
 
@@ -117,25 +136,67 @@ async fn counters_equal_domstats(flavor: Flavor) -> anyhow::Result<()> {
     let guests = Guests::running(GUESTS)?;
     let pipeline = Pipeline::start(flavor, guests.socket.clone()).await?;
     let name = "vmscope-demo-2";
-    for (column, field) in MOVING {
-        let before = guests.statistics(name)?;
+    for (column, fields) in MOVING {
+        let said = || -> anyhow::Result<i64> {
+            let statistics = guests.statistics(name)?;
+            Ok(fields.iter().map(|field| statistics[*field]).sum())
+        };
+        let least = said()?;
         let stored = pipeline.next(name, column).await?;
-        let (least, mut most) = (before[field], before[field]);
+        let mut most = least;
         // Some move once a second, and a sample may come sooner. One that stands still would prove nothing.
         eventually(&format!("{column} moves"), PATIENCE, async || {
-            most = guests.statistics(name)?[field];
+            most = said()?;
             Ok(most > least)
         })
         .await?;
+        // Of processors libvirt tells whole ticks, we what the kernel has counted.
+        let rounded = if column == "vcpu_time_ns" { 2 * TICK_NS } else { 0 };
+        assert!(
+            (least..=most + rounded).contains(&stored),
+            "{column}: {stored} is not from {least} to {most}"
+        );
+    }
+    compare_process(&pipeline, &guests, name).await?;
+    guests.virsh(&["suspend", name])?;
+    let compared = compare_still(&pipeline, &guests, name).await;
+    guests.virsh(&["resume", name])?;
+    compared
+}
+
+/// What libvirt does not tell of a guest's process.
+async fn compare_process(pipeline: &Pipeline, guests: &Guests, name: &str) -> anyhow::Result<()> {
+    let path = format!("/proc/{}/stat", guests.process(name)?.as_raw_nonzero());
+    // Fields of stat: see proc(5); the first behind the name is the third.
+    let field = |number: usize| -> anyhow::Result<i64> {
+        let text = std::fs::read_to_string(&path)?;
+        let (_, fields) = text.rsplit_once(')').context("a name")?;
+        Ok(fields
+            .split_whitespace()
+            .nth(number - 3)
+            .context("a field")?
+            .parse()?)
+    };
+    for (column, number) in [
+        ("process_minor_faults", 10),
+        ("process_major_faults", 12),
+        ("process_threads", 20),
+    ] {
+        let least = field(number)?;
+        let stored = pipeline.next(name, column).await?;
+        let most = field(number)?;
+        let (least, most) = (least.min(most), least.max(most));
         assert!(
             (least..=most).contains(&stored),
             "{column}: {stored} is not from {least} to {most}"
         );
     }
-    guests.virsh(&["suspend", name])?;
-    let compared = compare_still(&pipeline, &guests, name).await;
-    guests.virsh(&["resume", name])?;
-    compared
+    assert_eq!(
+        pipeline.next(name, "process_guest_ns").await?,
+        0,
+        "an emulated guest's code runs in the emulator"
+    );
+    Ok(())
 }
 
 async fn compare_still(pipeline: &Pipeline, guests: &Guests, name: &str) -> anyhow::Result<()> {
@@ -144,9 +205,10 @@ async fn compare_still(pipeline: &Pipeline, guests: &Guests, name: &str) -> anyh
     })
     .await?;
     let said = guests.statistics(name)?;
+    let now_us = now_us()?;
     for (column, field, factor) in STILL {
         assert_eq!(
-            pipeline.next(name, column).await?,
+            pipeline.after(name, column, now_us, RARE).await?,
             said[field] * factor,
             "{column}"
         );

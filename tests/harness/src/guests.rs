@@ -110,14 +110,22 @@ impl Guests {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// The process of a guest's QEMU.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn process(&self, name: &str) -> anyhow::Result<Pid> {
+        let file = self.state.join("run/qemu").join(format!("{name}.pid"));
+        let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+        Pid::from_raw(text.trim().parse()?).context("a process id")
+    }
+
     /// Stops (SIGSTOP) or continues a guest's QEMU process.
     ///
     /// # Errors
     /// When the process is not there.
     pub fn freeze(&self, name: &str, frozen: bool) -> anyhow::Result<()> {
-        let file = self.state.join("run/qemu").join(format!("{name}.pid"));
-        let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-        let pid = Pid::from_raw(text.trim().parse()?).context("a process id")?;
+        let pid = self.process(name)?;
         Ok(kill_process(
             pid,
             if frozen { Signal::STOP } else { Signal::CONT },

@@ -38,6 +38,7 @@ pub fn group(kind: Kind, metric: &Metric) -> Group {
         Kind::Host => Group::Host,
         Kind::Vm if vm::CHEAP.into_iter().any(is_cheap) => Group::Cheap,
         Kind::Nic => Group::Cheap,
+        Kind::Vcpu if vcpu::CHEAP.contains(&metric.name) => Group::Cheap,
         Kind::Vm | Kind::Vcpu | Kind::Disk => Group::Dear,
     }
 }

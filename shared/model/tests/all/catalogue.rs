@@ -73,6 +73,8 @@ fn every_metric_belongs_to_the_part_of_sampling_that_brings_it() {
         vm::CPU_SYSTEM_NS,
         vm::NET_RX_BYTES,
         vm::NET_TX_DROPS,
+        vm::VCPU_DELAY_NS,
+        vm::MEMORY_RSS_BYTES,
     ] {
         assert_eq!(
             group(Kind::Vm, cheap),
@@ -83,7 +85,7 @@ fn every_metric_belongs_to_the_part_of_sampling_that_brings_it() {
     }
     for dear in [
         vm::VCPU_CURRENT,
-        vm::VCPU_DELAY_NS,
+        vm::VCPU_HALTED,
         vm::MEMORY_USED_SOURCE,
         vm::DISK_READ_BYTES,
         vm::MEMORY_MINOR_FAULTS,
@@ -93,7 +95,8 @@ fn every_metric_belongs_to_the_part_of_sampling_that_brings_it() {
     assert_eq!(group(Kind::Host, host::NET_RX_BYTES), Group::Host);
     assert_eq!(group(Kind::Nic, nic::RX_BYTES), Group::Cheap);
     assert_eq!(group(Kind::Disk, disk::READ_BYTES), Group::Dear);
-    assert_eq!(group(Kind::Vcpu, vcpu::TIME_NS), Group::Dear);
+    assert_eq!(group(Kind::Vcpu, vcpu::TIME_NS), Group::Cheap);
+    assert_eq!(group(Kind::Vcpu, vcpu::STATE), Group::Dear);
 }
 
 #[test]

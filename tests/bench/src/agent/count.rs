@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 use std::collections::{HashMap, HashSet};
 use std::ops::AddAssign;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use vmscope_model::{Entity, Kind, Owner, Tick, VmId};
+use vmscope_model::catalogue::{metrics, state, vm};
+use vmscope_model::{Entity, Kind, Owner, Tick, Value, VmId};
 
 /// Numbers of `node_exporter` that identify or label something, or are about itself.
 const NO_VALUES: [&str; 9] = [
@@ -73,7 +74,7 @@ pub(super) fn of_tick(entities: &[Entity], tick: &Tick) -> Values {
         for (number, row) in table.rows() {
             let present = row.iter().filter(|value| value.get().is_some()).count() as u64;
             match entities.get(number as usize) {
-                Some(Entity::Vm(_)) => values.vm += present,
+                Some(Entity::Vm(_)) => values.vm += present - again(row),
                 Some(
                     Entity::Vcpu {
                         owner: Owner::Vm(vm), ..
@@ -85,6 +86,7 @@ pub(super) fn of_tick(entities: &[Entity], tick: &Tick) -> Values {
                         owner: Owner::Vm(vm), ..
                     },
                 ) => devices.entry((*vm, table.kind)).or_default().push(present),
+                Some(Entity::Host) => values.host += present - about_itself(row),
                 _ => values.host += present,
             }
         }
@@ -92,6 +94,24 @@ pub(super) fn of_tick(entities: &[Entity], tick: &Tick) -> Values {
     let several = devices.into_values().filter(|rows| rows.len() > 1);
     values.vm += several.flatten().sum::<u64>();
     values
+}
+
+/// Numbers of a VM's row that are no values of their own: where used memory comes from, and used memory that is resident memory again.
+fn again(row: &[Value]) -> u64 {
+    match row[vm::MEMORY_USED_SOURCE].get() {
+        Some(state::FROM_RSS) => 2,
+        Some(_) => 1,
+        None => 0,
+    }
+}
+
+/// Numbers of a host's row that the agent says about itself.
+fn about_itself(row: &[Value]) -> u64 {
+    let own = metrics(Kind::Host)
+        .iter()
+        .zip(row)
+        .filter(|(metric, value)| metric.name.starts_with("agent_") && value.get().is_some());
+    own.count() as u64
 }
 
 /// Values of a text that `node_exporter` or the libvirt exporter has written, and of how many guests.
@@ -173,7 +193,8 @@ pub(super) fn of_netdata(metrics: &str, charts: &str, seconds: f64) -> anyhow::R
 mod tests {
     use super::*;
     use uuid::Uuid;
-    use vmscope_model::{Record, Value};
+    use vmscope_model::Record;
+    use vmscope_model::catalogue::host;
 
     #[test]
     fn a_vm_with_one_disk_has_its_disks_values_once() {
@@ -203,6 +224,23 @@ mod tests {
                 vm: 9 + 2 * 3
             }
         );
+    }
+
+    #[test]
+    fn what_is_said_a_second_time_or_of_the_agent_is_no_value() {
+        let mut record = Record::default();
+        for (number, source) in [(1, state::FROM_RSS), (2, state::FROM_BALLOON)] {
+            let row = record.push(Entity::Vm(VmId(Uuid::from_u128(number))));
+            for column in [vm::MEMORY_RSS_BYTES, vm::MEMORY_USED_BYTES] {
+                row[column] = Value::new(7);
+            }
+            row[vm::MEMORY_USED_SOURCE] = Value::new(source);
+        }
+        let row = record.push(Entity::Host);
+        row[host::AGENT_CPU_NS] = Value::new(7);
+        row[host::NET_RX_BYTES] = Value::new(7);
+        let values = of_tick(&record.dictionary, &record.tick);
+        assert_eq!(values, Values { host: 1, vm: 1 + 2 });
     }
 
     #[test]
