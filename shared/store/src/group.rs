@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
-use vmscope_model::access::{Effective, Reach, Subject};
+use vmscope_model::access::{Effective, Reach};
 use vmscope_model::{HostId, VmId};
 
 /// A group.
@@ -108,24 +108,6 @@ SELECT id, name FROM vm_group WHERE id = ANY ($1)";
         .await
         .map_err(Error::statement("group_names"))?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-}
-
-/// What a virtual machine is in, as rights see it; `None` when there is no such.
-///
-/// # Errors
-/// The database's failures.
-pub async fn subject_of_vm(store: &Store, vm: VmId) -> Result<Option<Subject>, Error> {
-    const GROUPS_OF_VM: &str = "\
--- groups_of_vm
-SELECT array_remove(array_agg(m.group_id), NULL)
-FROM vm v LEFT JOIN vm_group_member m ON m.vm_id = v.id WHERE v.uuid = $1 GROUP BY v.id";
-    let row = store
-        .get()
-        .await?
-        .query_opt(GROUPS_OF_VM, &[&vm.0])
-        .await
-        .map_err(Error::statement("groups_of_vm"))?;
-    Ok(row.map(|row| Subject::within(row.get::<_, Vec<Uuid>>(0))))
 }
 
 /// Makes an empty group.

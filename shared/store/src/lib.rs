@@ -42,6 +42,7 @@ pub mod session;
 pub mod setup;
 pub mod signing_key;
 pub mod size;
+pub mod subject;
 pub mod system;
 #[cfg(feature = "testing")]
 pub mod testing;
