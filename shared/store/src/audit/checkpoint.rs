@@ -101,34 +101,45 @@ pub async fn checkpoint(
         .start()
         .await
         .map_err(Error::statement("audit_checkpoint"))?;
-    if !lock(&transaction).await? {
+    let outcome = sign_next(&transaction, key, known, sign).await?;
+    // Awaited in any case: the lock is for others again when this returns.
+    match outcome {
+        Checkpoint::Signed(_) => transaction.commit().await,
+        _ => transaction.rollback().await,
+    }
+    .map_err(Error::statement("audit_checkpoint"))?;
+    Ok(outcome)
+}
+
+async fn sign_next(
+    transaction: &Transaction<'_>,
+    key: Uuid,
+    known: Option<&Mark>,
+    sign: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> Result<Checkpoint, Error> {
+    if !lock(transaction).await? {
         return Ok(Checkpoint::Elsewhere);
     }
-    let last = last(&transaction).await?;
-    let Some((head, hash)) = chain::head(&transaction).await? else {
+    let last = last(transaction).await?;
+    let Some((head, hash)) = chain::head(transaction).await? else {
         return Ok(Checkpoint::Tampered(Finding::HeadGone));
     };
-    let signed_to = last.as_ref().map_or(0, |last| last.audit_id);
-    if let Some(finding) = broken(&transaction, last.as_ref(), known, (head, &hash)).await? {
+    if let Some(finding) = broken(transaction, last.as_ref(), known, (head, &hash)).await? {
         return Ok(Checkpoint::Tampered(finding));
     }
-    if head == signed_to {
+    if head == last.as_ref().map_or(0, |last| last.audit_id) {
         return Ok(Checkpoint::Unchanged);
     }
     let mut new = Stored {
         number: last.as_ref().map_or(0, |last| last.number) + 1,
         audit_id: head,
         hash,
-        at_us: now_us(&transaction).await?,
+        at_us: now_us(transaction).await?,
         key_id: key,
         signature: Vec::new(),
     };
     new.signature = sign(&new.statement(last.as_ref().map_or(&[], |last| &last.signature)));
-    insert(&transaction, &new).await?;
-    transaction
-        .commit()
-        .await
-        .map_err(Error::statement("audit_checkpoint"))?;
+    insert(transaction, &new).await?;
     Ok(Checkpoint::Signed(Signed {
         number: new.number,
         mark: Mark {
