@@ -55,6 +55,9 @@ pub enum Refusal {
     /// It would give what the acting person does not hold.
     #[error("only somebody who has the permission {0} there may do this")]
     Escalation(Permission),
+    /// Too many failures to log in; the lock fell while this attempt was under way.
+    #[error("too many failures to log in")]
+    Locked,
     /// No permission of this build.
     #[error("there is no permission {0}")]
     UnknownPermission(Permission),

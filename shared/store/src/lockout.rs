@@ -12,6 +12,7 @@ use uuid::Uuid;
 pub const MAX_FAILURES: i32 = 5;
 /// For how long, in seconds.
 pub const LOCKED_S: i64 = 1_800;
+
 /// Whose failures are counted: a user's, or those of a name that nobody has, which are counted alike so that they tell nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key(String);
@@ -106,6 +107,18 @@ pub async fn unlock(store: &Store, context: &Context, by: Authority<'_>, id: Uui
     change
         .commit(&audit::Entry::done("user.unlock").on("user", id, &user.name))
         .await
+}
+
+/// Whether a user is locked out, at the latest by a failure that is being noted at this moment: it is waited for.
+pub(crate) async fn is_locked(client: &impl GenericClient, user: Uuid) -> Result<bool, Error> {
+    const IS_LOCKED: &str = "\
+-- is_locked
+SELECT coalesce(locked_until > now(), false) FROM login_failure WHERE key = $1 FOR UPDATE";
+    let row = client
+        .query_opt(IS_LOCKED, &[&Key::of_user(user).0])
+        .await
+        .map_err(Error::statement("is_locked"))?;
+    Ok(row.is_some_and(|row| row.get(0)))
 }
 
 /// Forgets a user's failures: he has logged in.

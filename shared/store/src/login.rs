@@ -101,8 +101,11 @@ pub struct NewSession<'a> {
 
 /// Begins a session: forgets failures and notes the login.
 ///
+/// Guesses that are verified at the same time are not yet counted when they begin, so a lock that fell meanwhile counts here:
+/// of a burst of guesses, a right one helps only if it is among the first.
+///
 /// # Errors
-/// [`Refusal::Unknown`] for a user that is gone or disabled, or the database's failures.
+/// [`Refusal::Unknown`] for a user that is gone or disabled, [`Refusal::Locked`], or the database's failures.
 pub async fn begin(store: &Store, context: &Context, new: NewSession<'_>) -> Result<Session, Failure> {
     const NOTE_LOGIN: &str = "\
 -- note_login
@@ -121,6 +124,9 @@ VALUES ($1, $2, now() + make_interval(secs => $3::int8::float8), $4, left($5, 50
         .await
         .map_err(Error::statement("note_login"))?;
     let name: String = noted.ok_or(Refusal::Unknown("user"))?.get(0);
+    if lockout::is_locked(&*transaction, new.user).await? {
+        return Err(Refusal::Locked.into());
+    }
     lockout::forget(&*transaction, new.user).await?;
     let row = transaction
         .query_one(
