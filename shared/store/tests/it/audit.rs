@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 use vmscope_store::audit::{
-    self, Actor, Checkpoint, Context, Entry, Filter, Finding, Mark, Outcome, Report, Since,
+    self, Actor, Check, Checkpoint, Context, Entry, Filter, Finding, Mark, Outcome, Report, Since,
 };
 use vmscope_store::testing::Database;
 use vmscope_store::{Store, on_both_flavors};
@@ -39,7 +39,10 @@ async fn add(store: &Store, entries: u32) {
 }
 
 async fn checkpoint(store: &Store) -> Mark {
-    match audit::checkpoint(store, KEY, None, sign).await.unwrap() {
+    match audit::checkpoint(store, KEY, Check::Since(None), sign)
+        .await
+        .unwrap()
+    {
         Checkpoint::Signed(signed) => signed.mark,
         other => panic!("{other:?}"),
     }
@@ -238,11 +241,11 @@ on_both_flavors! {
 
     async fn checkpoints_are_signed_when_there_is_something_new(database: Database) {
         let store = database.store();
-        assert_eq!(audit::checkpoint(store, KEY, None, sign).await.unwrap(), Checkpoint::Unchanged);
+        assert_eq!(audit::checkpoint(store, KEY, Check::Since(None), sign).await.unwrap(), Checkpoint::Unchanged);
         add(store, 2).await;
         let first = checkpoint(store).await;
         assert_eq!(first.audit_id, 2);
-        assert_eq!(audit::checkpoint(store, KEY, Some(&first), sign).await.unwrap(), Checkpoint::Unchanged);
+        assert_eq!(audit::checkpoint(store, KEY, Check::Since(Some(&first)), sign).await.unwrap(), Checkpoint::Unchanged);
         assert_eq!(audit::signing_keys(store).await.unwrap(), [KEY]);
         assert_eq!(count(&database, "audit_checkpoint").await, 1);
     }
@@ -256,7 +259,7 @@ on_both_flavors! {
         let client = database.client().await.unwrap();
         client.batch_execute("UPDATE audit SET code = 1 WHERE id = 5").await.unwrap();
         let tampered = |finding| Checkpoint::Tampered(finding);
-        let found = audit::checkpoint(store, KEY, Some(&first), sign).await.unwrap();
+        let found = audit::checkpoint(store, KEY, Check::Since(Some(&first)), sign).await.unwrap();
         assert_eq!(found, tampered(Finding::Altered { id: 5 }));
         client.batch_execute("UPDATE audit SET code = 0 WHERE id = 5").await.unwrap();
         let second = checkpoint(store).await;
@@ -268,8 +271,8 @@ on_both_flavors! {
             )
             .await
             .unwrap();
-        assert_eq!(audit::checkpoint(store, KEY, None, sign).await.unwrap(), Checkpoint::Unchanged);
-        let found = audit::checkpoint(store, KEY, Some(&second), sign).await.unwrap();
+        assert_eq!(audit::checkpoint(store, KEY, Check::Since(None), sign).await.unwrap(), Checkpoint::Unchanged);
+        let found = audit::checkpoint(store, KEY, Check::Since(Some(&second)), sign).await.unwrap();
         assert_eq!(found, tampered(Finding::Missing { first: 6, last: 6 }));
         assert_eq!(verify(store, &[second]).await.findings, [Finding::Truncated { first: 4, last: 6 }]);
     }
