@@ -9,7 +9,23 @@ use crate::{Error, Store};
 use tokio_postgres::GenericClient;
 
 /// The tables that web servers write.
-pub const WRITTEN_BY_WEB: &[&str] = &["secret"];
+pub const WRITTEN_BY_WEB: &[&str] = &[
+    "secret",
+    "user_account",
+    "recovery_code",
+    "role",
+    "role_entry",
+    "role_parent",
+    "access_grant",
+    "vm_group",
+    "vm_group_member",
+    "login_session",
+    "refresh_token",
+    "login_failure",
+    "api_token",
+    "signing_key",
+    "setup_code",
+];
 
 /// Brings the rights of `role` on the tables of vmscope to what web servers need, no less and no more.
 ///
