@@ -227,3 +227,43 @@ async fn a_collector_grants_the_web_servers_role_its_rights() {
     );
     execute(&database, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_does_at_the_command_line_is_in_the_trail_without_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = database(Flavor::Postgres).await;
+    let config = configure(folder.path(), database.url());
+    let text = std::fs::read_to_string(&config).expect("read");
+    let authority = format!("[authority]\ndir = \"{}\"\n", folder.path().join("ca").display());
+    std::fs::write(&config, format!("{authority}{text}")).expect("written");
+    let command = |arguments: &[&str]| {
+        let output = collector(&[arguments, &["--config", &config]].concat());
+        assert!(output.status.success(), "{output:?}");
+        said(&output)
+    };
+    let made = command(&["enrol", "token", "create", "--label", "rack 7"]);
+    let token = made.split_whitespace().nth(1).expect("a token");
+    let id = token.split('_').nth(1).expect("an id");
+    command(&["enrol", "token", "revoke", id]);
+    let host = "00000000-0000-0000-0000-000000000009";
+    command(&["host", "revoke", host, "--reason", "sold"]);
+    command(&["host", "remove", host]);
+    let filter = audit::Filter {
+        limit: 10,
+        ..audit::Filter::default()
+    };
+    let entries = audit::list(database.store(), &filter).await.expect("read");
+    let seen: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.action.as_str(), entry.target_id.as_deref()))
+        .collect();
+    let wanted = [
+        ("host.remove", Some(host)),
+        ("host.revoke", Some(host)),
+        ("enrolment_token.revoke", Some(id)),
+        ("enrolment_token.create", Some(id)),
+    ];
+    assert_eq!(seen, wanted);
+    let secret = token.rsplit('_').next().expect("a secret");
+    assert!(!format!("{entries:?}").contains(secret), "{entries:?}");
+}
