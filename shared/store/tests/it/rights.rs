@@ -13,7 +13,6 @@ use vmscope_model::access::{
 };
 use vmscope_store::access::{Authority, Refusal};
 use vmscope_store::grant::{self, NewGrant};
-use vmscope_store::testing::Database;
 use vmscope_store::user::{self, Changes, Filter, NewPassword};
 use vmscope_store::{on_both_flavors, role};
 
