@@ -5,6 +5,7 @@
 mod access;
 mod catalogue;
 mod corpus;
+mod guard;
 mod record;
 mod size;
 mod support;
