@@ -33,7 +33,9 @@ async fn fail(store: &Store, key: &Key) -> Option<Timestamp> {
 }
 
 async fn refresh(store: &Store, old: u8, new: u8) -> Refreshed {
-    login::refresh(store, &context(), &[old; 32], &[new; 32], HOUR_S).await.unwrap()
+    login::refresh(store, &context(), &[old; 32], &[new; 32], HOUR_S)
+        .await
+        .unwrap()
 }
 
 on_both_flavors! {

@@ -25,12 +25,33 @@ async fn fleet(database: &Database) -> (Uuid, Uuid) {
         let entities: Vec<Entity> = vms.map(|vm| Entity::Vm(vm_uuid(vm))).collect();
         let ids = entity::resolve(store, host_id, &entities).await.unwrap();
         let rows: Vec<_> = ids.iter().map(|id| (*id, &[(metric::STATE, 1)][..])).collect();
-        let gaps = entities.iter().map(|entity| Some(entity.clone())).chain([None]).map(|entity| Gap {
-            vm: entity.and_then(|entity| if let Entity::Vm(vm) = entity { Some(vm) } else { None }),
-            group: Group::Cheap, cause: Cause::Deadline, from_us: now_us, to_us: now_us, ticks: 2, lost: None,
-        });
-        let tick = Tick { gaps: gaps.collect(), ..tick(now_us, Kind::Vm, &rows) };
-        writer.commit(&[batch(host_id, 1, vec![(1, tick)])]).await.unwrap();
+        let gaps = entities
+            .iter()
+            .map(|entity| Some(entity.clone()))
+            .chain([None])
+            .map(|entity| Gap {
+                vm: entity.and_then(|entity| {
+                    if let Entity::Vm(vm) = entity {
+                        Some(vm)
+                    } else {
+                        None
+                    }
+                }),
+                group: Group::Cheap,
+                cause: Cause::Deadline,
+                from_us: now_us,
+                to_us: now_us,
+                ticks: 2,
+                lost: None,
+            });
+        let tick = Tick {
+            gaps: gaps.collect(),
+            ..tick(now_us, Kind::Vm, &rows)
+        };
+        writer
+            .commit(&[batch(host_id, 1, vec![(1, tick)])])
+            .await
+            .unwrap();
     }
     let (a, b) = (made_group(store, "a").await.id, made_group(store, "b").await.id);
     put(store, a, &[0, 1, 6]).await;
@@ -40,12 +61,18 @@ async fn fleet(database: &Database) -> (Uuid, Uuid) {
 
 async fn put(store: &Store, group: Uuid, vms: &[u128]) {
     let wanted = wanted(vms, &[], Reach::Everything);
-    group::change_members(store, &context(), Authority::System, group, &wanted).await.unwrap();
+    group::change_members(store, &context(), Authority::System, group, &wanted)
+        .await
+        .unwrap();
 }
 
 fn wanted(add: &[u128], remove: &[u128], reach: Reach) -> Wanted {
     let ids = |numbers: &[u128]| numbers.iter().map(|number| vm_uuid(*number)).collect();
-    Wanted { add: ids(add), remove: ids(remove), reach }
+    Wanted {
+        add: ids(add),
+        remove: ids(remove),
+        reach,
+    }
 }
 
 fn ids(numbers: &[u128]) -> BTreeSet<VmId> {
@@ -54,43 +81,92 @@ fn ids(numbers: &[u128]) -> BTreeSet<VmId> {
 
 /// What everything that shows VMs and hosts shows within a reach: VMs, hosts.
 async fn sees(store: &Store, reach: &Reach) -> (BTreeSet<VmId>, Vec<u128>) {
-    let filter = vm::Filter { reach: reach.clone(), ..vm::Filter::default() };
+    let filter = vm::Filter {
+        reach: reach.clone(),
+        ..vm::Filter::default()
+    };
     let page = vm::list(store, &filter).await.unwrap();
     let vms: BTreeSet<VmId> = page.items.iter().map(|vm| vm.id).collect();
     assert_eq!(usize::try_from(page.total).unwrap(), vms.len());
-    let mut subjects = subject::of_vms(store, &(0..9).map(vm_uuid).collect::<Vec<_>>()).await.unwrap();
+    let mut subjects = subject::of_vms(store, &(0..9).map(vm_uuid).collect::<Vec<_>>())
+        .await
+        .unwrap();
     subjects.retain(|_, subject| reach.includes(subject));
-    assert_eq!(subjects.into_keys().collect::<BTreeSet<_>>(), vms, "single things are decided alike");
+    assert_eq!(
+        subjects.into_keys().collect::<BTreeSet<_>>(),
+        vms,
+        "single things are decided alike"
+    );
     for number in 0..9 {
         let found = vm::get(store, vm_uuid(number), reach).await.unwrap().is_some();
         assert_eq!(found, vms.contains(&vm_uuid(number)), "{number}");
     }
-    let filter = host::Filter { reach: reach.clone(), vm_reach: reach.clone(), ..host::Filter::default() };
+    let filter = host::Filter {
+        reach: reach.clone(),
+        vm_reach: reach.clone(),
+        ..host::Filter::default()
+    };
     let page = host::list(store, &filter).await.unwrap();
-    let mut hosts: Vec<u128> = (1..4).filter(|number| page.items.iter().any(|host| host.id == host_uuid(*number))).collect();
+    let mut hosts: Vec<u128> = (1..4)
+        .filter(|number| page.items.iter().any(|host| host.id == host_uuid(*number)))
+        .collect();
     assert_eq!(usize::try_from(page.total).unwrap(), hosts.len());
-    let counted: i64 = page.items.iter().flat_map(|host| &host.vms_by_state).map(|(_, number)| number).sum();
+    let counted: i64 = page
+        .items
+        .iter()
+        .flat_map(|host| &host.vms_by_state)
+        .map(|(_, number)| number)
+        .sum();
     let on_hosts = page.items.iter().map(|host| host.id).collect::<Vec<_>>();
-    let all = vm::list(store, &vm::Filter { reach: reach.clone(), ..vm::Filter::default() }).await.unwrap().items;
-    assert_eq!(usize::try_from(counted).unwrap(), all.iter().filter(|vm| on_hosts.contains(&vm.host)).count());
+    let all = vm::list(
+        store,
+        &vm::Filter {
+            reach: reach.clone(),
+            ..vm::Filter::default()
+        },
+    )
+    .await
+    .unwrap()
+    .items;
+    assert_eq!(
+        usize::try_from(counted).unwrap(),
+        all.iter().filter(|vm| on_hosts.contains(&vm.host)).count()
+    );
     for number in 1..4 {
         let host = host::get(store, host_uuid(number), reach, reach).await.unwrap();
         assert_eq!(host.is_some(), hosts.contains(&number));
     }
     let overview = overview::get(store, reach, reach).await.unwrap();
-    assert_eq!((overview.hosts_total, overview.hosts_reporting), (page.total, page.total));
-    assert_eq!(overview.vms_by_state.iter().map(|(_, number)| *number).sum::<i64>(), vms.len().cast_signed() as i64);
+    assert_eq!(
+        (overview.hosts_total, overview.hosts_reporting),
+        (page.total, page.total)
+    );
+    assert_eq!(
+        overview
+            .vms_by_state
+            .iter()
+            .map(|(_, number)| *number)
+            .sum::<i64>(),
+        vms.len().cast_signed() as i64
+    );
     hosts.sort_unstable();
     (vms, hosts)
 }
 
 /// The VMs and the hosts whose gaps are in the ledger within a reach.
 async fn ledger(store: &Store, reach: &Reach) -> (BTreeSet<VmId>, usize) {
-    let filter = gap::Filter { reach: reach.clone(), ..gap::Filter::default() };
+    let filter = gap::Filter {
+        reach: reach.clone(),
+        ..gap::Filter::default()
+    };
     let (page, totals) = gap::page(store, &filter).await.unwrap();
     assert_eq!(page.total, totals.iter().map(|total| total.entries).sum::<i64>());
     assert_eq!(usize::try_from(page.total).unwrap(), page.items.len());
-    let vms = page.items.iter().filter_map(|entry| entry.vm.as_ref().map(|(vm, _)| *vm)).collect();
+    let vms = page
+        .items
+        .iter()
+        .filter_map(|entry| entry.vm.as_ref().map(|(vm, _)| *vm))
+        .collect();
     (vms, page.items.iter().filter(|entry| entry.vm.is_none()).count())
 }
 
