@@ -5,7 +5,6 @@
 mod access;
 mod catalogue;
 mod corpus;
-mod guard;
 mod record;
 mod size;
 mod support;
