@@ -6,13 +6,16 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod audit;
 mod certificates;
 mod cli;
 mod failures;
 mod feed;
 mod flow;
 mod ingest;
+mod keys;
 mod refusals;
 mod relay;
 mod sessions;
 mod support;
+mod users;
