@@ -86,17 +86,18 @@ async fn a_running_collector_signs_and_verify_names_what_was_changed() {
     std::fs::create_dir(folder.path().join("north")).expect("made");
     let database = database(Flavor::Postgres).await;
     record(&database, 6).await;
+    // The seventh says that the collector has offered a set-up code.
     let signing = Signing::start(folder.path(), &database).await;
     until("a signature", async || {
         word(&database)
             .await
-            .is_some_and(|(done, text)| done && text == "signed up to entry 6")
+            .is_some_and(|(done, text)| done && text == "signed up to entry 7")
     })
     .await;
     let good = signing.verify(&[]);
     assert!(good.status.success(), "{good:?}");
     assert!(
-        said(&good).contains("6 entries and 1 checkpoints looked at, signed up to entry 6"),
+        said(&good).contains("7 entries and 1 checkpoints looked at, signed up to entry 7"),
         "{good:?}"
     );
     let text = said(&good);
@@ -109,11 +110,11 @@ async fn a_running_collector_signs_and_verify_names_what_was_changed() {
         ("DELETE FROM audit WHERE id = 4", "entry 4 was removed"),
         (
             "DELETE FROM audit WHERE id > 4",
-            "the trail was cut off: entries 5 to 6 were removed",
+            "the trail was cut off: entries 5 to 7 were removed",
         ),
         (
             "UPDATE audit_checkpoint SET signature = sha512('x')",
-            "checkpoint 1 at entry 6 is not signed by a key of this vault",
+            "checkpoint 1 at entry 7 is not signed by a key of this vault",
         ),
     ];
     execute(
@@ -143,7 +144,7 @@ async fn a_running_collector_signs_and_verify_names_what_was_changed() {
     .await;
     assert!(signing.verify(&[]).status.success());
     let found = signing.verify(&["--known", &mark]);
-    assert!(said(&found).contains("entries 5 to 6 were removed"), "{found:?}");
+    assert!(said(&found).contains("entries 5 to 7 were removed"), "{found:?}");
     assert!(said(&signing.verify(&["--known", "6:abc"])).contains("64 hexadecimal digits"));
     signing.site.stop().await;
 }
