@@ -199,6 +199,42 @@ async fn a_collector_does_not_sign_what_was_tampered_with_until_somebody_accepts
     signing.site.stop().await;
 }
 
+/// What was signed can't be checked any more; what is signed from then on can.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_whose_key_was_lost_goes_on_when_somebody_accepts_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("north")).expect("made");
+    let database = database(Flavor::Postgres).await;
+    let signing = Signing::start(folder.path(), &database).await;
+    let signed = async || word(&database).await.is_some_and(|(done, _)| done);
+    until("a signature", signed).await;
+    signing.site.stop().await;
+    std::fs::remove_file(folder.path().join("master-keys")).expect("removed");
+    let signing = Signing::start(folder.path(), &database).await;
+    until("a failure to sign", async || {
+        word(&database)
+            .await
+            .is_some_and(|(done, text)| !done && text.contains("which is not in the key file"))
+    })
+    .await;
+    let found = signing.verify(&[]);
+    assert!(
+        said(&found).contains("what it has signed can't be checked"),
+        "{found:?}"
+    );
+    assert!(
+        said(&found).contains("checkpoint 1 at entry 1 is not signed by a key of this vault"),
+        "{found:?}"
+    );
+    let accept = ["audit", "accept", "--config", &signing.config, "--reason", "lost"];
+    let accepted = collector(&accept);
+    assert!(accepted.status.success(), "{accepted:?}");
+    let since = signing.verify(&["--after", "1"]);
+    assert!(since.status.success(), "{since:?}");
+    assert!(said(&since).contains("signed up to entry 2"), "{since:?}");
+    signing.site.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_grants_the_web_servers_role_its_rights() {
     let folder = tempfile::tempdir().expect("a folder");
