@@ -210,6 +210,8 @@ async fn a_trail_whose_key_was_lost_goes_on_when_somebody_accepts_it() {
     until("a signature", signed).await;
     signing.site.stop().await;
     std::fs::remove_file(folder.path().join("master-keys")).expect("removed");
+    std::fs::remove_dir_all(folder.path().join("north")).expect("removed");
+    std::fs::create_dir(folder.path().join("north")).expect("made");
     let signing = Signing::start(folder.path(), &database).await;
     until("a failure to sign", async || {
         word(&database)

@@ -314,7 +314,7 @@ mod tests {
         let folder = folder();
         let path = folder.path().join("master-keys");
         let make = || Keyring::generate_into(&path).expect("made");
-        let mut made: Vec<String> = std::thread::scope(|scope| {
+        let mut ids_made: Vec<String> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
             threads
                 .into_iter()
@@ -322,9 +322,9 @@ mod tests {
                 .collect()
         });
         let mut kept = ids(&path);
-        made.sort();
+        ids_made.sort();
         kept.sort();
-        assert_eq!(kept, made);
+        assert_eq!(kept, ids_made);
     }
 
     #[test]
