@@ -43,14 +43,14 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct KeyFile {
     #[command(flatten)]
-    config: ConfigFile,
+    pub(super) config: ConfigFile,
     /// The key file, if it is not the one in the configuration.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 impl KeyFile {
-    fn path(&self) -> anyhow::Result<PathBuf> {
+    pub(super) fn path(&self) -> anyhow::Result<PathBuf> {
         match &self.file {
             Some(path) => Ok(path.clone()),
             None => (self.config.load()?.vault.file())

@@ -121,5 +121,6 @@ export default {
     retention: 'Removing old samples',
     database_size: 'Measuring the database',
     certificates_forgotten: 'Forgetting old certificates',
+    audit_checkpoint: 'Signing the audit log',
   },
 }

@@ -122,5 +122,6 @@ export default {
     retention: '清除过期采样',
     database_size: '测量数据库大小',
     certificates_forgotten: '清除过期证书记录',
+    audit_checkpoint: '为审计日志签名',
   },
 } satisfies Operation
