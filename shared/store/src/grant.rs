@@ -8,7 +8,9 @@ use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
-use vmscope_model::access::{self, Decision, Effect, Effective, Permission, Roles, SUPER_ADMIN, Scope, Subject};
+use vmscope_model::access::{
+    self, Decision, Effect, Effective, Permission, Roles, SUPER_ADMIN, Scope, Subject,
+};
 
 /// A role that a user has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +85,12 @@ pub async fn list(store: &Store, user: Uuid) -> Result<Vec<Grant>, Error> {
 /// # Errors
 /// [`Refusal::Unknown`] for a user, role or scope, [`Refusal::AlreadyGranted`], [`Refusal::Escalation`],
 /// [`Refusal::LastAdministrator`] when it denies something to the last one who may do everything, or the database's failures.
-pub async fn create(store: &Store, context: &Context, by: Authority<'_>, new: &NewGrant) -> Result<Grant, Failure> {
+pub async fn create(
+    store: &Store,
+    context: &Context,
+    by: Authority<'_>,
+    new: &NewGrant,
+) -> Result<Grant, Failure> {
     const CREATE_GRANT: &str = "\
 -- create_grant
 INSERT INTO access_grant (id, user_id, role_id, scope_kind, scope_id, expires_at, created_by)
@@ -94,7 +101,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let id = Uuid::new_v4();
     if let Authority::Of(holder) = by {
         let roles = role::load(&*change.transaction).await?;
-        let given = access::Grant { id, role: new.role, scope: new.scope };
+        let given = access::Grant {
+            id,
+            role: new.role,
+            scope: new.scope,
+        };
         require(holder.lacks(&Effective::of(&[given], &roles)))?;
     }
     replace_expired(&*change.transaction, new).await?;
@@ -103,11 +114,21 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)";
         .transaction
         .execute(
             CREATE_GRANT,
-            &[&id, &new.user, &new.role, &kind, &scope, &new.expires_at, &actor_name(context)],
+            &[
+                &id,
+                &new.user,
+                &new.role,
+                &kind,
+                &scope,
+                &new.expires_at,
+                &actor_name(context),
+            ],
         )
         .await
         .map_err(Failure::statement("create_grant"))?;
-    let grant = find(&*change.transaction, id).await?.ok_or(Refusal::Unknown("grant"))?;
+    let grant = find(&*change.transaction, id)
+        .await?
+        .ok_or(Refusal::Unknown("grant"))?;
     let entry = audit::Entry::done("grant.create").on("user", new.user, name);
     let entry = entry.changing(None, Some(describe(&grant)));
     change.commit(&entry).await?;
@@ -130,11 +151,17 @@ pub async fn delete(
 DELETE FROM access_grant WHERE id = $1";
     let mut client = store.get().await?;
     let change = Change::begin_keeping_administrator(&mut client, context).await?;
-    let grant = find(&*change.transaction, id).await?.filter(|grant| grant.user == user);
+    let grant = find(&*change.transaction, id)
+        .await?
+        .filter(|grant| grant.user == user);
     let grant = grant.ok_or(Refusal::Unknown("grant"))?;
     if let Authority::Of(holder) = by {
         let roles = role::load(&*change.transaction).await?;
-        let taken = access::Grant { id, role: grant.role, scope: grant.scope };
+        let taken = access::Grant {
+            id,
+            role: grant.role,
+            scope: grant.scope,
+        };
         let taken = Effective::of(&[taken], &roles);
         require(holder.lacks(&taken).or_else(|| holder.lacks_denied(&taken)))?;
     }
@@ -145,9 +172,7 @@ DELETE FROM access_grant WHERE id = $1";
         .map_err(Error::statement("delete_grant"))?;
     let name = user_name(&*change.transaction, user).await?.unwrap_or_default();
     let entry = audit::Entry::done("grant.delete").on("user", user, name);
-    change
-        .commit(&entry.changing(Some(describe(&grant)), None))
-        .await
+    change.commit(&entry.changing(Some(describe(&grant)), None)).await
 }
 
 /// What a user may do now. An unknown user may do nothing; whether he is disabled is not asked here.
@@ -169,8 +194,16 @@ FROM lineage l JOIN role r ON r.id = l.role_id";
     let client = store.get().await?;
     // Asked for with each request: both at once, and planned once.
     let (grants, roles) = futures_util::future::try_join(
-        async { client.query(&client.prepare_cached(GRANTS_OF_USER).await?, &[&user]).await },
-        async { client.query(&client.prepare_cached(ROLES_OF_USER).await?, &[&user]).await },
+        async {
+            client
+                .query(&client.prepare_cached(GRANTS_OF_USER).await?, &[&user])
+                .await
+        },
+        async {
+            client
+                .query(&client.prepare_cached(ROLES_OF_USER).await?, &[&user])
+                .await
+        },
     )
     .await
     .map_err(Error::statement("roles_of_user"))?;
@@ -188,7 +221,11 @@ FROM lineage l JOIN role r ON r.id = l.role_id";
 ///
 /// # Errors
 /// The database's failures.
-pub async fn holders(store: &Store, permission: &Permission, subject: &Subject) -> Result<Vec<Holder>, Error> {
+pub async fn holders(
+    store: &Store,
+    permission: &Permission,
+    subject: &Subject,
+) -> Result<Vec<Holder>, Error> {
     const GRANTS_OF_ALL: &str = "\
 -- grants_of_all
 SELECT g.id, g.role_id, g.scope_kind, g.scope_id, u.id AS user_id, u.name
@@ -239,7 +276,10 @@ pub(crate) async fn of_user(client: &impl GenericClient, user: Uuid) -> Result<V
 }
 
 /// The grants that hold now within one group, of whomever, each role once.
-pub(crate) async fn within_group(client: &impl GenericClient, group: Uuid) -> Result<Vec<access::Grant>, Error> {
+pub(crate) async fn within_group(
+    client: &impl GenericClient,
+    group: Uuid,
+) -> Result<Vec<access::Grant>, Error> {
     const GRANTS_WITHIN_GROUP: &str = "\
 -- grants_within_group
 SELECT DISTINCT ON (role_id) id, role_id, scope_kind, scope_id FROM access_grant
@@ -268,7 +308,11 @@ WHERE u.disabled_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > now()) A
         let mut entries = lineage.iter().flat_map(|(_, role)| &role.entries);
         entries.any(|entry| entry.permission == Permission::ALL && entry.effect == Effect::Allow)
     };
-    let candidates: Vec<Uuid> = roles.iter().map(|role| role.id).filter(|id| gives_all(*id)).collect();
+    let candidates: Vec<Uuid> = roles
+        .iter()
+        .map(|role| role.id)
+        .filter(|id| gives_all(*id))
+        .collect();
     let rows = client
         .query(LASTING_GRANTS, &[&candidates])
         .await
@@ -281,10 +325,16 @@ WHERE u.disabled_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > now()) A
             lasting.extend(held(row));
         }
     }
-    let everything = access::Grant { id: Uuid::nil(), role: SUPER_ADMIN, scope: Scope::All };
+    let everything = access::Grant {
+        id: Uuid::nil(),
+        role: SUPER_ADMIN,
+        scope: Scope::All,
+    };
     let everything = Effective::of(&[everything], &roles);
     let complete = |grants: &[access::Grant]| Effective::of(grants, &roles).lacks(&everything).is_none();
-    Ok(users.values().any(|(lasting, all)| complete(lasting) && complete(all)))
+    Ok(users
+        .values()
+        .any(|(lasting, all)| complete(lasting) && complete(all)))
 }
 
 /// Gives a user the role of those who may do everything.
@@ -297,7 +347,10 @@ pub(crate) async fn make_administrator(
 -- make_administrator
 INSERT INTO access_grant (id, user_id, role_id, scope_kind, created_by) VALUES ($1, $2, $3, 'all', $4)";
     client
-        .execute(MAKE_ADMINISTRATOR, &[&Uuid::new_v4(), &user, &SUPER_ADMIN, &actor_name(context)])
+        .execute(
+            MAKE_ADMINISTRATOR,
+            &[&Uuid::new_v4(), &user, &SUPER_ADMIN, &actor_name(context)],
+        )
         .await
         .map_err(Error::statement("make_administrator"))?;
     Ok(())
@@ -317,7 +370,9 @@ async fn referred(client: &impl GenericClient, new: &NewGrant) -> Result<String,
     const REFERRED: &str = "\
 -- referred
 SELECT EXISTS (SELECT FROM role WHERE id = $1), EXISTS (SELECT FROM vm_group WHERE id = $2)";
-    let name = user_name(client, new.user).await?.ok_or(Refusal::Unknown("user"))?;
+    let name = user_name(client, new.user)
+        .await?
+        .ok_or(Refusal::Unknown("user"))?;
     let (kind, scope) = columns(new.scope);
     let row = client
         .query_one(REFERRED, &[&new.role, &scope])
@@ -332,7 +387,11 @@ SELECT EXISTS (SELECT FROM role WHERE id = $1), EXISTS (SELECT FROM vm_group WHE
         Scope::Group(_) => row.get(1),
         Scope::Cluster(_) => false,
     };
-    if known { Ok(name) } else { Err(Refusal::Unknown(kind).into()) }
+    if known {
+        Ok(name)
+    } else {
+        Err(Refusal::Unknown(kind).into())
+    }
 }
 
 async fn replace_expired(client: &impl GenericClient, new: &NewGrant) -> Result<(), Error> {

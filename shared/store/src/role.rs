@@ -103,7 +103,9 @@ INSERT INTO role (id, name, description) VALUES ($1, $2, $3)";
     fill(&*change.transaction, id, definition).await?;
     let role = existing(&*change.transaction, id).await?;
     let entry = audit::Entry::done("role.create").on("role", id, &role.name);
-    change.commit(&entry.changing(None, Some(describe(&role)))).await?;
+    change
+        .commit(&entry.changing(None, Some(describe(&role))))
+        .await?;
     Ok(role)
 }
 
@@ -178,13 +180,25 @@ DELETE FROM role WHERE id = $1";
 }
 
 /// Refuses a definition of the role `id` that means nothing, turns in a circle, or gives too much.
-async fn check(change: &Change<'_>, by: Authority<'_>, id: Uuid, definition: &Definition) -> Result<(), Failure> {
-    let unknown = definition.entries.iter().find(|entry| !entry.permission.is_known());
+async fn check(
+    change: &Change<'_>,
+    by: Authority<'_>,
+    id: Uuid,
+    definition: &Definition,
+) -> Result<(), Failure> {
+    let unknown = definition
+        .entries
+        .iter()
+        .find(|entry| !entry.permission.is_known());
     if let Some(entry) = unknown {
         return Err(Refusal::UnknownPermission(entry.permission.clone()).into());
     }
     let before = load(&*change.transaction).await?;
-    if definition.parents.iter().any(|parent| before.get(*parent).is_none()) {
+    if definition
+        .parents
+        .iter()
+        .any(|parent| before.get(*parent).is_none())
+    {
         return Err(Refusal::Unknown("role").into());
     }
     if before.cycle(id, &definition.parents) {
@@ -211,8 +225,16 @@ WITH parents AS (
 )
 INSERT INTO role_entry (role_id, permission, effect)
 SELECT $1, permission, effect FROM unnest($2::text[], $3::text[]) AS e (permission, effect) ON CONFLICT DO NOTHING";
-    let permissions: Vec<&str> = definition.entries.iter().map(|entry| entry.permission.as_str()).collect();
-    let effects: Vec<&str> = definition.entries.iter().map(|entry| entry.effect.name()).collect();
+    let permissions: Vec<&str> = definition
+        .entries
+        .iter()
+        .map(|entry| entry.permission.as_str())
+        .collect();
+    let effects: Vec<&str> = definition
+        .entries
+        .iter()
+        .map(|entry| entry.effect.name())
+        .collect();
     client
         .execute(FILL_ROLE, &[&id, &permissions, &effects, &definition.parents])
         .await
@@ -243,7 +265,9 @@ async fn find(client: &impl GenericClient, id: Uuid) -> Result<Option<Role>, Err
 }
 
 async fn all(client: &impl GenericClient) -> Result<Vec<Role>, Error> {
-    let statement = format!("-- list_roles{ROLES} ORDER BY NOT r.built_in, CASE WHEN r.built_in THEN r.id::text ELSE lower(r.name) END");
+    let statement = format!(
+        "-- list_roles{ROLES} ORDER BY NOT r.built_in, CASE WHEN r.built_in THEN r.id::text ELSE lower(r.name) END"
+    );
     let rows = client
         .query(&statement, &[])
         .await
@@ -268,7 +292,10 @@ fn role(row: &Row) -> Role {
         name: row.get("name"),
         description: row.get("description"),
         built_in: row.get("built_in"),
-        entries: entries(&row.get::<_, Vec<String>>("permissions"), &row.get::<_, Vec<String>>("effects")),
+        entries: entries(
+            &row.get::<_, Vec<String>>("permissions"),
+            &row.get::<_, Vec<String>>("effects"),
+        ),
         parents: row.get("parents"),
         grants: row.get("grants"),
         created_at: row.get("created_at"),
@@ -280,7 +307,11 @@ fn role(row: &Row) -> Role {
 pub(crate) fn entries(permissions: &[String], effects: &[String]) -> Vec<Entry> {
     let entry = |(permission, effect): (&String, &String)| {
         let permission: Permission = permission.parse().ok()?;
-        let effect = if effect == Effect::Allow.name() { Effect::Allow } else { Effect::Deny };
+        let effect = if effect == Effect::Allow.name() {
+            Effect::Allow
+        } else {
+            Effect::Deny
+        };
         Some(Entry { permission, effect })
     };
     permissions.iter().zip(effects).filter_map(entry).collect()

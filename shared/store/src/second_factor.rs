@@ -46,7 +46,12 @@ WHERE id = $1 AND totp_secret IS NOT NULL";
 ///
 /// # Errors
 /// [`Refusal::InUse`] when there is a confirmed one, [`Refusal::Unknown`], or the database's failures.
-pub async fn begin(store: &Store, context: &Context, user: Uuid, secret: Uuid) -> Result<Option<Uuid>, Failure> {
+pub async fn begin(
+    store: &Store,
+    context: &Context,
+    user: Uuid,
+    secret: Uuid,
+) -> Result<Option<Uuid>, Failure> {
     const BEGIN_TOTP: &str = "\
 -- begin_totp
 UPDATE user_account SET totp_secret = $2, totp_last_step = NULL WHERE id = $1 AND totp_confirmed_at IS NULL";
@@ -104,7 +109,12 @@ WHERE id = $1 AND totp_secret IS NOT NULL AND totp_confirmed_at IS NULL";
 ///
 /// # Errors
 /// [`Refusal::Unknown`], [`Refusal::Escalation`] for a user who has more than the acting one, or the database's failures.
-pub async fn disable(store: &Store, context: &Context, by: Authority<'_>, user: Uuid) -> Result<Option<Uuid>, Failure> {
+pub async fn disable(
+    store: &Store,
+    context: &Context,
+    by: Authority<'_>,
+    user: Uuid,
+) -> Result<Option<Uuid>, Failure> {
     const DISABLE_TOTP: &str = "\
 -- disable_totp
 UPDATE user_account u SET totp_secret = NULL, totp_confirmed_at = NULL, totp_last_step = NULL
@@ -148,7 +158,12 @@ WHERE id = $1 AND totp_confirmed_at IS NOT NULL AND coalesce(totp_last_step < $2
 ///
 /// # Errors
 /// The database's failures.
-pub async fn use_recovery_code(store: &Store, context: &Context, user: Uuid, sha256: &[u8; 32]) -> Result<bool, Failure> {
+pub async fn use_recovery_code(
+    store: &Store,
+    context: &Context,
+    user: Uuid,
+    sha256: &[u8; 32],
+) -> Result<bool, Failure> {
     const USE_RECOVERY_CODE: &str = "\
 -- use_recovery_code
 UPDATE recovery_code c SET used_at = now() FROM user_account u

@@ -160,7 +160,8 @@ pub async fn get(store: &Store, id: Uuid) -> Result<Option<User>, Error> {
 /// # Errors
 /// The database's failures.
 pub async fn find_by_login(store: &Store, login: &str) -> Result<Option<User>, Error> {
-    let statement = format!("-- find_user{USERS} WHERE lower(u.name) = lower($1) OR lower(u.email) = lower($1)");
+    let statement =
+        format!("-- find_user{USERS} WHERE lower(u.name) = lower($1) OR lower(u.email) = lower($1)");
     // Nobody is called by a text that the database can't hold.
     if login.contains('\0') {
         return Ok(None);
@@ -183,7 +184,9 @@ pub async fn create(store: &Store, context: &Context, new: &NewUser) -> Result<U
     let change = Change::begin(&mut client, context).await?;
     let user = insert(&*change.transaction, new).await?;
     let entry = audit::Entry::done("user.create").on("user", user.id, &user.name);
-    change.commit(&entry.changing(None, Some(describe(&user)))).await?;
+    change
+        .commit(&entry.changing(None, Some(describe(&user))))
+        .await?;
     Ok(user)
 }
 
@@ -197,7 +200,9 @@ pub async fn create_administrator(store: &Store, context: &Context, new: &NewUse
     let user = insert(&*change.transaction, new).await?;
     grant::make_administrator(&*change.transaction, context, user.id).await?;
     let entry = audit::Entry::done("user.create").on("user", user.id, &user.name);
-    change.commit(&entry.changing(None, Some(administrator(&user)))).await?;
+    change
+        .commit(&entry.changing(None, Some(administrator(&user))))
+        .await?;
     Ok(user)
 }
 
@@ -223,13 +228,27 @@ WHERE id = $1";
     let change = Change::begin_keeping_administrator(&mut client, context).await?;
     let before = existing(&*change.transaction, id).await?;
     by.over_user(&*change.transaction, id).await?;
-    let Changes { name, email, display_name, language, disabled } = changes;
+    let Changes {
+        name,
+        email,
+        display_name,
+        language,
+        disabled,
+    } = changes;
     let address = email.as_ref().and_then(Option::as_ref);
     change
         .transaction
         .execute(
             UPDATE_USER,
-            &[&id, name, &email.is_some(), &address, display_name, language, disabled],
+            &[
+                &id,
+                name,
+                &email.is_some(),
+                &address,
+                display_name,
+                language,
+                disabled,
+            ],
         )
         .await
         .map_err(Failure::statement("update_user"))?;
@@ -243,7 +262,9 @@ WHERE id = $1";
         end_sessions(&*change.transaction, id, None).await?;
     }
     let entry = audit::Entry::done(action).on("user", id, &user.name);
-    change.commit(&entry.changing(Some(describe(&before)), Some(describe(&user)))).await?;
+    change
+        .commit(&entry.changing(Some(describe(&before)), Some(describe(&user))))
+        .await?;
     Ok(user)
 }
 
@@ -252,7 +273,12 @@ WHERE id = $1";
 /// # Errors
 /// [`Refusal::Unknown`], [`Refusal::Escalation`] for a user who has more than the acting one, [`Refusal::LastAdministrator`], or
 /// the database's failures.
-pub async fn delete(store: &Store, context: &Context, by: Authority<'_>, id: Uuid) -> Result<Option<Uuid>, Failure> {
+pub async fn delete(
+    store: &Store,
+    context: &Context,
+    by: Authority<'_>,
+    id: Uuid,
+) -> Result<Option<Uuid>, Failure> {
     const DELETE_USER: &str = "\
 -- delete_user
 DELETE FROM user_account WHERE id = $1 RETURNING totp_secret";
@@ -274,7 +300,9 @@ DELETE FROM login_failure WHERE key = 'user:' || $1::uuid";
         .await
         .map_err(Error::statement("forget_failures"))?;
     let entry = audit::Entry::done("user.delete").on("user", id, &user.name);
-    change.commit(&entry.changing(Some(describe(&user)), None)).await?;
+    change
+        .commit(&entry.changing(Some(describe(&user)), None))
+        .await?;
     Ok(deleted.get(0))
 }
 
@@ -341,11 +369,26 @@ pub(crate) async fn insert(client: &impl GenericClient, new: &NewUser) -> Result
 INSERT INTO user_account (id, name, email, display_name, language, password_hash, must_change_password)
 VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let id = Uuid::new_v4();
-    let NewUser { name, email, display_name, language, password_hash, must_change_password } = new;
+    let NewUser {
+        name,
+        email,
+        display_name,
+        language,
+        password_hash,
+        must_change_password,
+    } = new;
     client
         .execute(
             CREATE_USER,
-            &[&id, name, email, display_name, language, password_hash, must_change_password],
+            &[
+                &id,
+                name,
+                email,
+                display_name,
+                language,
+                password_hash,
+                must_change_password,
+            ],
         )
         .await
         .map_err(Failure::statement("create_user"))?;

@@ -46,9 +46,8 @@ impl Effective {
     pub fn lacks_denied(&self, other: &Self) -> Option<Permission> {
         let denials = other.rules.iter().filter(|rule| !rule.allows());
         let missing = denials.flat_map(|rule| {
-            Atom::all().find(|atom| {
-                atom.is_covered_by(&rule.entry.permission) && !self.holds(atom, rule.scope)
-            })
+            Atom::all()
+                .find(|atom| atom.is_covered_by(&rule.entry.permission) && !self.holds(atom, rule.scope))
         });
         missing.min().and_then(|atom| atom.name())
     }
@@ -57,9 +56,7 @@ impl Effective {
     pub fn lacks_for(&self, other: &Self, effect: Effect, subject: &Subject) -> Option<Permission> {
         let rules = other.rules.iter().filter(|rule| rule.entry.effect == effect);
         let missing = rules.flat_map(|rule| {
-            Atom::all().find(|atom| {
-                atom.is_covered_by(&rule.entry.permission) && !self.has(atom, subject)
-            })
+            Atom::all().find(|atom| atom.is_covered_by(&rule.entry.permission) && !self.has(atom, subject))
         });
         missing.min().and_then(|atom| atom.name())
     }

@@ -28,10 +28,10 @@ SELECT pg_advisory_xact_lock($1)";
         .execute(LOCK, &[&SCHEMA_LOCK])
         .await
         .map_err(Error::statement("privilege_lock"))?;
-    let role = grantee(&*transaction, role).await?;
-    let tables = tables(&*transaction).await?.join(", ");
+    let role = grantee(&transaction, role).await?;
+    let tables = tables(&transaction).await?.join(", ");
     let written = WRITTEN_BY_WEB.join(", ");
-    let schema = schema(&*transaction).await?;
+    let schema = schema(&transaction).await?;
     let statements = format!(
         "-- grant_web\n\
          GRANT USAGE ON SCHEMA {schema} TO {role};\n\
