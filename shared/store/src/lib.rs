@@ -14,6 +14,7 @@ mod instant;
 mod page;
 mod pool;
 
+pub mod audit;
 pub mod certificate;
 pub mod collector;
 pub mod device;
@@ -28,6 +29,7 @@ pub mod progress;
 pub mod retention;
 pub mod revocation;
 pub mod schema;
+pub mod secret;
 pub mod series;
 pub mod session;
 pub mod size;
