@@ -63,7 +63,10 @@ fn describe(paths: &mut Paths, access: Access) {
         let has_id = path.contains('{');
         for operation in operations(item) {
             let extensions = ExtensionsBuilder::new().add("x-permission", json!(access.name()));
-            operation.extensions.get_or_insert_default().merge(extensions.build());
+            operation
+                .extensions
+                .get_or_insert_default()
+                .merge(extensions.build());
             if access == Access::Public {
                 operation.security = Some(vec![SecurityRequirement::default()]);
             }
@@ -89,7 +92,11 @@ fn answers(operation: &mut Operation, access: Access, has_id: bool) {
     let has_body = operation.request_body.is_some();
     let is_public = access == Access::Public;
     let possible = [
-        (true, "400", "40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields"),
+        (
+            true,
+            "400",
+            "40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields",
+        ),
         (!is_public, "401", "40100 not logged in"),
         (
             !is_public || has_body,

@@ -14,6 +14,7 @@ mod instant;
 mod page;
 mod pool;
 
+pub mod access;
 pub mod audit;
 pub mod certificate;
 pub mod collector;
@@ -21,6 +22,7 @@ pub mod device;
 pub mod enrolment;
 pub mod entity;
 pub mod gap;
+pub mod grant;
 pub mod guest;
 pub mod host;
 pub mod ingest;
@@ -28,7 +30,9 @@ pub mod overview;
 pub mod progress;
 pub mod retention;
 pub mod revocation;
+pub mod role;
 pub mod schema;
+pub mod second_factor;
 pub mod secret;
 pub mod series;
 pub mod session;
@@ -36,6 +40,7 @@ pub mod size;
 pub mod system;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod user;
 pub mod vm;
 
 pub use error::Error;

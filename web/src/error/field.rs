@@ -98,18 +98,34 @@ impl Fault {
         match self {
             Self::Unknown => text("Unknown field", "未知字段", "不明な項目です"),
             Self::Missing => text("Required", "必填", "必須です"),
-            Self::Type(_) => text("Wrong type: {detail}", "类型错误：{detail}", "型が違います：{detail}"),
+            Self::Type(_) => text(
+                "Wrong type: {detail}",
+                "类型错误：{detail}",
+                "型が違います：{detail}",
+            ),
             Self::ControlCharacter => text(
                 "Must not contain control characters",
                 "不能包含控制字符",
                 "制御文字は使用できません",
             ),
-            Self::TooShort(_) => text("At least {limit} are needed", "至少需要 {limit} 个", "{limit} 以上必要です"),
-            Self::TooLong(_) => text("At most {limit} are allowed", "最多允许 {limit} 个", "{limit} 以下にしてください"),
+            Self::TooShort(_) => text(
+                "At least {limit} are needed",
+                "至少需要 {limit} 个",
+                "{limit} 以上必要です",
+            ),
+            Self::TooLong(_) => text(
+                "At most {limit} are allowed",
+                "最多允许 {limit} 个",
+                "{limit} 以下にしてください",
+            ),
             Self::Format => text("Not a valid value", "格式无效", "形式が正しくありません"),
             Self::UnknownValue => text("Not a known value", "未知的取值", "不明な値です"),
             Self::NotFound => text("Does not exist", "不存在", "存在しません"),
-            Self::Past => text("Must be in the future", "必须是将来的时间", "将来の日時にしてください"),
+            Self::Past => text(
+                "Must be in the future",
+                "必须是将来的时间",
+                "将来の日時にしてください",
+            ),
             Self::TooFar(_) => text(
                 "Must be within {limit} days",
                 "必须在 {limit} 天之内",
@@ -166,7 +182,11 @@ impl Fields {
         let length = value.trim().chars().count();
         self.require(length >= min, name, Fault::TooShort(min));
         self.require(length <= max, name, Fault::TooLong(max));
-        self.require(!value.chars().any(char::is_control), name, Fault::ControlCharacter);
+        self.require(
+            !value.chars().any(char::is_control),
+            name,
+            Fault::ControlCharacter,
+        );
     }
 
     /// What is wrong, if anything is.

@@ -8,7 +8,7 @@ mod from;
 mod response;
 mod text;
 
-pub use field::{Field, Fields, Fault};
+pub use field::{Fault, Field, Fields};
 pub use response::{Problem, localise};
 
 use axum::http::StatusCode;

@@ -49,7 +49,10 @@ impl Problem {
     fn new(error: &ApiError, language: Language) -> Self {
         let data = match error {
             ApiError::Fields(fields) => Some(ProblemData {
-                fields: fields.iter().map(|field| FieldProblem::new(field, language)).collect(),
+                fields: fields
+                    .iter()
+                    .map(|field| FieldProblem::new(field, language))
+                    .collect(),
             }),
             _ => None,
         };

@@ -9,7 +9,9 @@ impl ApiError {
     pub fn message(&self, language: Language) -> String {
         let text = language.pick(&self.text());
         match self {
-            Self::TooMuch { limit } | Self::BodyTooLarge { limit } => text.replace("{limit}", &limit.to_string()),
+            Self::TooMuch { limit } | Self::BodyTooLarge { limit } => {
+                text.replace("{limit}", &limit.to_string())
+            }
             Self::Forbidden { permission } => text.replace("{permission}", permission),
             Self::TooManyRequests { retry_after_s } => text.replace("{seconds}", &retry_after_s.to_string()),
             Self::Locked { retry_after_s } => {
@@ -28,7 +30,11 @@ impl ApiError {
         match self {
             Self::BadRequest => text("Bad request", "请求无效", "リクエストが正しくありません"),
             Self::Parameter { .. } => text("Bad parameter", "参数错误", "パラメーターが正しくありません"),
-            Self::BrokenJson { .. } => text("The body is not JSON", "请求体不是有效的 JSON", "本文が JSON ではありません"),
+            Self::BrokenJson { .. } => text(
+                "The body is not JSON",
+                "请求体不是有效的 JSON",
+                "本文が JSON ではありません",
+            ),
             Self::Fields(_) => text(
                 "Some fields are not right",
                 "部分字段填写有误",
@@ -76,13 +82,21 @@ impl ApiError {
                 "先にパスワードを変更してください",
             ),
             Self::NotFound => text("Not found", "未找到", "見つかりません"),
-            Self::Method => text("Method not allowed", "不支持该请求方法", "このメソッドは使用できません"),
+            Self::Method => text(
+                "Method not allowed",
+                "不支持该请求方法",
+                "このメソッドは使用できません",
+            ),
             Self::Timeout => text(
                 "It took too long; try again",
                 "处理超时，请重试",
                 "時間がかかりすぎました。再試行してください",
             ),
-            Self::NameTaken => text("The name is taken", "该名称已被使用", "この名前は既に使われています"),
+            Self::NameTaken => text(
+                "The name is taken",
+                "该名称已被使用",
+                "この名前は既に使われています",
+            ),
             Self::InUse => text(
                 "It is in use",
                 "正在使用中，无法执行该操作",

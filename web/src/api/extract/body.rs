@@ -133,8 +133,14 @@ mod tests {
         assert_eq!(wrong("{}"), named("inner", "missing"));
         assert_eq!(wrong(r#"{"inner":{}}"#), named("inner.name", "missing"));
         assert_eq!(wrong(r#"{"inner":{"name":1}}"#), named("inner.name", "type"));
-        assert_eq!(wrong(r#"{"inner":{"name":"x","more":1}}"#), named("inner.more", "unknown"));
-        assert_eq!(wrong(r#"{"inner":{"name":"x\u0000"}}"#), named("inner.name", "control_character"));
+        assert_eq!(
+            wrong(r#"{"inner":{"name":"x","more":1}}"#),
+            named("inner.more", "unknown")
+        );
+        assert_eq!(
+            wrong(r#"{"inner":{"name":"x\u0000"}}"#),
+            named("inner.name", "control_character")
+        );
         assert_eq!(wrong("[]"), named("", "type"));
         assert!(matches!(parse::<Outer>(b"{"), Err(ApiError::BrokenJson { .. })));
     }

@@ -31,7 +31,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 
 /// PostgreSQL has no text with a NUL character in it.
 fn refuse_nul(query: &str) -> Result<(), ApiError> {
-    let nul = query.split('&').find(|pair| pair.contains("%00") || pair.contains('\0'));
+    let nul = query
+        .split('&')
+        .find(|pair| pair.contains("%00") || pair.contains('\0'));
     nul.map_or(Ok(()), |pair| {
         let name = pair.split('=').next().unwrap_or_default();
         Err(ApiError::parameter(name, "must not contain a NUL character"))
