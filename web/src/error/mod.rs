@@ -9,7 +9,7 @@ mod response;
 mod text;
 
 pub use field::{Fault, Field, Fields};
-pub use response::{Problem, localise};
+pub use response::{FieldProblem, Problem, ProblemData, localise};
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

@@ -1,12 +1,12 @@
 //! The first user, and what everybody may do with his own account.
 
-use crate::support::{self, Answer, PASSWORD, Server, make_user, new_user};
+use crate::support::{self, Answer, PASSWORD, Server, make_user};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value as Json, json};
 use totp_rs::{Builder, Secret};
-use vmscope_model::access::{OPERATOR, Scope, VIEWER};
+use vmscope_model::access::{ADMIN, OPERATOR, SUPER_ADMIN, Scope, VIEWER};
 use vmscope_store::testing::Database;
-use vmscope_store::{Flavor, setup, user};
+use vmscope_store::{Flavor, setup};
 
 async fn database() -> Database {
     Database::create(Flavor::Postgres).await.expect("a database")
@@ -37,13 +37,9 @@ async fn the_first_user_is_made_once_with_the_code() {
     let database = database().await;
     let server = Server::strange(database.url()).await;
     assert_eq!(server.get("/api/v1/setup").await.data(), json!({"needed": true}));
-    let offered = setup::offer(
-        database.store(),
-        &support::nobody(),
-        &vmscope_vault::code::digest("ABCD-EFGH-JKMN-PQRS"),
-        false,
-    );
-    assert!(offered.await.expect("offered"));
+    let sum = vmscope_vault::code::digest("ABCD-EFGH-JKMN-PQRS");
+    let offered = setup::offer(database.store(), &support::nobody(), &sum, false).await;
+    assert!(offered.expect("offered"));
     let request = |code: &str, password: &str| json!({"code": code, "name": "ada", "email": "ada@example.com", "password": password});
     let set_up = async |request: &Json| server.post("/api/v1/setup", request).await;
     assert_eq!(code(&set_up(&request("wrong", PASSWORD)).await), (401, 40_101));
@@ -324,11 +320,10 @@ async fn nobody_gives_or_takes_what_he_does_not_have() {
         .as_str()
         .expect("an id")
         .to_owned();
-    let admin = vmscope_model::access::ADMIN;
     let (id, token) = server
-        .person(database.store(), "ada", &[(admin, Scope::All)])
+        .person(database.store(), "ada", &[(ADMIN, Scope::All)])
         .await;
-    let grant = json!({"role": vmscope_model::access::SUPER_ADMIN, "scope": {"kind": "all"}});
+    let grant = json!({"role": SUPER_ADMIN, "scope": {"kind": "all"}});
     let reset = json!({"password": "Another-Horse-8-Battery"});
     for (method, path, body) in [
         ("POST", format!("/api/v1/users/{id}/grants"), Some(&grant)),
@@ -348,8 +343,7 @@ async fn nobody_gives_or_takes_what_he_does_not_have() {
         .request("DELETE", &format!("/api/v1/users/{root}"), &[])
         .await;
     assert_eq!(code(&last), (409, 40_903));
-    let second = user::create_administrator(database.store(), &support::nobody(), &new_user("grace"));
-    second.await.expect("another administrator");
+    make_user(database.store(), "grace", &[(SUPER_ADMIN, Scope::All)]).await;
     server
         .request("DELETE", &format!("/api/v1/users/{root}"), &[])
         .await

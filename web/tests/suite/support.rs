@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 use uuid::Uuid;
 use vmscope_link::{Authority, Identity, IdentityFiles, Role, Validity};
-use vmscope_model::access::Scope;
+use vmscope_model::access::{SUPER_ADMIN, Scope};
 use vmscope_service::{Lifecycle, Secret, telemetry};
 use vmscope_store::Store;
 use vmscope_store::access::Authority as Right;
@@ -124,9 +124,7 @@ impl Server {
     /// Makes the administrator and logs him in.
     pub(crate) async fn log_in_root(&mut self, url: &str) {
         let store = Store::new(url).expect("a store");
-        user::create_administrator(&store, &nobody(), &new_user(ROOT))
-            .await
-            .expect("an administrator");
+        make_user(&store, ROOT, &[(SUPER_ADMIN, Scope::All)]).await;
         self.token = Some(self.log_in(ROOT).await);
     }
 
@@ -213,7 +211,7 @@ pub(crate) async fn make_user(store: &Store, name: &str, roles: &[(Uuid, Scope)]
 }
 
 /// A user whose password is [`PASSWORD`].
-pub(crate) fn new_user(name: &str) -> NewUser {
+fn new_user(name: &str) -> NewUser {
     static HASH: OnceLock<String> = OnceLock::new();
     NewUser {
         name: name.to_owned(),
