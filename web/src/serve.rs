@@ -37,14 +37,15 @@ pub(crate) async fn run(
                     .header_read_timeout(HEAD);
                 server.serve(service).await
             }
+            // Not `http1_only`: that serves without upgrades, and a WebSocket is one.
             None => {
-                let mut server = server.http1_only();
-                server
+                let mut plain = server;
+                plain
                     .http_builder()
                     .http1()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD);
-                server.serve(service).await
+                plain.serve(service).await
             }
         }
     };
