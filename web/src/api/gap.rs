@@ -5,12 +5,14 @@ use crate::api::counts::number;
 use crate::api::extract::Params;
 use crate::api::page;
 use crate::api::vm::HostReference;
-use crate::error::{ApiError, Problems};
+use crate::auth::Caller;
+use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use vmscope_model::access::Reach;
 use vmscope_model::{Cause, Group, HostId, Position, VmId};
 use vmscope_store::gap;
 
@@ -101,7 +103,7 @@ pub struct CauseTotal {
 #[into_params(parameter_in = Query)]
 pub struct GapParams {
     /// Number of the page, from 1.
-    #[param(minimum = 1, default = 1)]
+    #[param(minimum = 1, maximum = 100_000, default = 1)]
     page: u32,
     /// Most items a page.
     #[param(minimum = 1, maximum = 500, default = 50)]
@@ -179,7 +181,7 @@ impl From<gap::CauseTotal> for CauseTotal {
 }
 
 /// What the caller asks for, once it is known to make sense.
-fn filter(params: GapParams) -> Result<gap::Filter, ApiError> {
+fn filter(params: GapParams, reach: Reach) -> Result<gap::Filter, ApiError> {
     let paging = page::check(params.page, params.page_size)?;
     if params.from.zip(params.to).is_some_and(|(from, to)| from > to) {
         return Err(ApiError::parameter("from", "must not be after to"));
@@ -193,6 +195,7 @@ fn filter(params: GapParams) -> Result<gap::Filter, ApiError> {
         group: known("group", params.group, &groups)?,
         from: params.from,
         to: params.to,
+        reach,
         paging,
     })
 }
@@ -210,12 +213,13 @@ fn known(parameter: &str, value: Option<String>, names: &[&str]) -> Result<Optio
 
 /// The loss ledger, a page at a time. Each tick that got a number is stored, or stands in exactly one entry.
 #[utoipa::path(get, path = "/gaps", tag = "gaps", params(GapParams),
-    responses((status = 200, description = "One page", body = Envelope<GapPage>), Problems))]
+    responses((status = 200, description = "One page", body = Envelope<GapPage>)))]
 pub(crate) async fn list_gaps(
     State(app): State<App>,
+    caller: Caller,
     Params(params): Params<GapParams>,
 ) -> Result<Envelope<GapPage>, ApiError> {
-    let filter = filter(params)?;
+    let filter = filter(params, caller.reach("ledger.read")?)?;
     let (found, totals) = gap::page(&app.store, &filter).await?;
     Ok(Envelope::ok(GapPage {
         items: found.items.into_iter().map(Gap::from).collect(),

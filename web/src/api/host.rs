@@ -4,7 +4,8 @@ use crate::api::Envelope;
 use crate::api::counts::{by_name, number};
 use crate::api::extract::{Id, Nothing, Params};
 use crate::api::page::{self, Page};
-use crate::error::{ApiError, Problems};
+use crate::auth::Caller;
+use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -111,7 +112,7 @@ pub enum HostSort {
 #[into_params(parameter_in = Query)]
 pub struct HostParams {
     /// Number of the page, from 1.
-    #[param(minimum = 1, default = 1)]
+    #[param(minimum = 1, maximum = 100_000, default = 1)]
     page: u32,
     /// Most items a page.
     #[param(minimum = 1, maximum = 500, default = 50)]
@@ -189,14 +190,17 @@ pub(super) async fn devices(app: &App, owner: Reference) -> Result<Vec<Device>, 
 
 /// Hosts, a page at a time.
 #[utoipa::path(get, path = "/hosts", tag = "hosts", params(HostParams),
-    responses((status = 200, description = "One page", body = Envelope<Page<Host>>), Problems))]
+    responses((status = 200, description = "One page", body = Envelope<Page<Host>>)))]
 pub(crate) async fn list_hosts(
     State(app): State<App>,
+    caller: Caller,
     Params(params): Params<HostParams>,
 ) -> Result<Envelope<Page<Host>>, ApiError> {
     let paging = page::check(params.page, params.page_size)?;
     let filter = host::Filter {
         search: params.q,
+        reach: caller.reach("host.read")?,
+        vm_reach: caller.reach_or_nothing("vm.read")?,
         order: params.sort.order(),
         paging,
     };
@@ -209,13 +213,16 @@ pub(crate) async fn list_hosts(
 /// One host with its devices.
 #[utoipa::path(get, path = "/hosts/{id}", tag = "hosts",
     params(("id" = String, Path, format = "uuid", description = "UUID of the host")),
-    responses((status = 200, description = "The host", body = Envelope<HostDetail>), Problems))]
+    responses((status = 200, description = "The host", body = Envelope<HostDetail>)))]
 pub(crate) async fn get_host(
     State(app): State<App>,
+    caller: Caller,
     Id(id): Id<HostId>,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<HostDetail>, ApiError> {
-    let host = host::get(&app.store, id).await?.ok_or(ApiError::NotFound)?.into();
+    let (reach, vm_reach) = (caller.reach("host.read")?, caller.reach_or_nothing("vm.read")?);
+    let found = host::get(&app.store, id, &reach, &vm_reach).await?;
+    let host = found.ok_or(ApiError::NotFound)?.into();
     let devices = devices(&app, Reference::Host(id)).await?;
     Ok(Envelope::ok(HostDetail { host, devices }))
 }

@@ -3,7 +3,8 @@
 use crate::api::Envelope;
 use crate::api::counts::{by_name, number};
 use crate::api::extract::{Nothing, Params};
-use crate::error::{ApiError, Problems};
+use crate::auth::Caller;
+use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -55,12 +56,17 @@ pub struct FeedState {
 
 /// Hosts, VMs and the live feed, counted.
 #[utoipa::path(get, path = "/overview", tag = "overview",
-    responses((status = 200, description = "The counts", body = Envelope<Overview>), Problems))]
+    responses((status = 200, description = "The counts", body = Envelope<Overview>)))]
 pub(crate) async fn get_overview(
     State(app): State<App>,
+    caller: Caller,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<Overview>, ApiError> {
-    let counted = vmscope_store::overview::get(&app.store).await?;
+    let (hosts, vms) = (
+        caller.reach_or_nothing("host.read")?,
+        caller.reach_or_nothing("vm.read")?,
+    );
+    let counted = vmscope_store::overview::get(&app.store, &hosts, &vms).await?;
     let (total, reporting) = (number(counted.hosts_total), number(counted.hosts_reporting));
     let by_state = by_name(&counted.vms_by_state);
     Ok(Envelope::ok(Overview {

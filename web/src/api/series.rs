@@ -4,7 +4,8 @@ use crate::api::Envelope;
 use crate::api::counts::number;
 use crate::api::entity;
 use crate::api::extract::Params;
-use crate::error::{ApiError, Problems};
+use crate::auth::Caller;
+use crate::error::{ApiError, Problem};
 use crate::state::App;
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use vmscope_model::{Kind, catalogue};
 use vmscope_store::gap::Gap;
 use vmscope_store::series::{self, Step};
+use vmscope_store::subject::{self, Whose};
 
 /// Most points times metrics of one answer.
 const MAX_VALUES: usize = 20_000;
@@ -133,9 +135,12 @@ impl From<Function> for series::Function {
 
 /// Metrics of one entity over time. Counters come as rates per second; no value bridges a gap.
 #[utoipa::path(get, path = "/series", tag = "series", params(SeriesParams),
-    responses((status = 200, description = "The history", body = Envelope<Series>), Problems))]
+    responses((status = 200, description = "The history", body = Envelope<Series>),
+        (status = 404, description = "40400 there is no such entity", body = Problem),
+        (status = 413, description = "41300 too many values asked for", body = Problem)))]
 pub(crate) async fn get_series(
     State(app): State<App>,
+    caller: Caller,
     Params(params): Params<SeriesParams>,
 ) -> Result<Envelope<Series>, ApiError> {
     let reference = entity::parse(&params.entity).ok_or_else(|| {
@@ -147,6 +152,14 @@ pub(crate) async fn get_series(
     let metrics = columns(reference.kind(), &params.metrics)?;
     let (from, to) = range(params.from, params.to)?;
     let step = step(params.step.as_deref(), from, to)?;
+    let (whose, subject) = subject::of_entity(&app.store, reference)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    let permission = match whose {
+        Whose::Host => "host.read",
+        Whose::Vm => "vm.read",
+    };
+    caller.find(permission, &subject)?;
     let entity_id = vmscope_store::entity::find(&app.store, reference)
         .await?
         .ok_or(ApiError::NotFound)?;

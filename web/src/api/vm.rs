@@ -6,7 +6,8 @@ use crate::api::extract::{Id, Nothing, Params};
 use crate::api::guest::Guest;
 use crate::api::host::{Device, devices};
 use crate::api::page::{self, Page};
-use crate::error::{ApiError, Problems};
+use crate::auth::Caller;
+use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -113,7 +114,7 @@ pub enum VmSort {
 #[into_params(parameter_in = Query)]
 pub struct VmParams {
     /// Number of the page, from 1.
-    #[param(minimum = 1, default = 1)]
+    #[param(minimum = 1, maximum = 100_000, default = 1)]
     page: u32,
     /// Most items a page.
     #[param(minimum = 1, maximum = 500, default = 50)]
@@ -203,9 +204,10 @@ fn wanted_state(name: &str) -> Result<vm::State, ApiError> {
 
 /// Virtual machines, a page at a time.
 #[utoipa::path(get, path = "/vms", tag = "vms", params(VmParams),
-    responses((status = 200, description = "One page", body = Envelope<Page<Vm>>), Problems))]
+    responses((status = 200, description = "One page", body = Envelope<Page<Vm>>)))]
 pub(crate) async fn list_vms(
     State(app): State<App>,
+    caller: Caller,
     Params(params): Params<VmParams>,
 ) -> Result<Envelope<Page<Vm>>, ApiError> {
     let paging = page::check(params.page, params.page_size)?;
@@ -219,6 +221,7 @@ pub(crate) async fn list_vms(
         search: params.q,
         state,
         host: params.host,
+        reach: caller.reach("vm.read")?,
         order: params.sort.order(),
         paging,
     };
@@ -231,13 +234,15 @@ pub(crate) async fn list_vms(
 /// One virtual machine with its devices, and what the system inside of it says of itself.
 #[utoipa::path(get, path = "/vms/{id}", tag = "vms",
     params(("id" = String, Path, format = "uuid", description = "UUID of the VM")),
-    responses((status = 200, description = "The VM", body = Envelope<VmDetail>), Problems))]
+    responses((status = 200, description = "The VM", body = Envelope<VmDetail>)))]
 pub(crate) async fn get_vm(
     State(app): State<App>,
+    caller: Caller,
     Id(id): Id<VmId>,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<VmDetail>, ApiError> {
-    let vm = vm::get(&app.store, id).await?.ok_or(ApiError::NotFound)?.into();
+    let found = vm::get(&app.store, id, &caller.reach("vm.read")?).await?;
+    let vm = found.ok_or(ApiError::NotFound)?.into();
     let devices = devices(&app, Reference::Vm(id)).await?;
     let guest = vmscope_store::guest::get(&app.store, id).await?.map(Guest::from);
     Ok(Envelope::ok(VmDetail { vm, devices, guest }))
