@@ -11,7 +11,8 @@ export interface Line {
 }
 
 function text(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  // An empty text would look like none.
+  return typeof value === 'string' && value !== '' ? value : JSON.stringify(value)
 }
 
 /** Lists of simple things read as one value. */

@@ -5,7 +5,6 @@ const BROWSERS: [RegExp, string][] = [
   [/Firefox\/(\d+)/, 'Firefox'],
   [/(?:Headless)?Chrome\/(\d+)/, 'Chrome'],
   [/Version\/(\d+).*Safari/, 'Safari'],
-  [/^(?:curl|python-requests|Wget)\/(\d+)/, ''],
 ]
 const SYSTEMS: [RegExp, string][] = [
   [/Windows/, 'Windows'],
