@@ -4,12 +4,19 @@ import { createRequire } from 'node:module'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** Collects what the browser complains about in `page.complaints`: errors, warnings, CSP violations, foreign requests. */
+/**
+ * Collects what the browser complains about in `page.complaints`: errors, warnings, CSP violations, foreign requests. The
+ * browser also complains of each request that is refused: a check that provokes refusals says so by `page.forgive`.
+ */
 export function watchFor(page) {
   page.complaints = []
+  page.forgiven = []
+  page.forgive = (pattern) => page.forgiven.push(pattern)
   page.on('pageerror', (error) => page.complaints.push(`error: ${error.message}`))
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) page.complaints.push(`console: ${message.text()}`)
+    const text = message.text()
+    if (!['error', 'warning'].includes(message.type()) || page.forgiven.some((one) => one.test(text))) return
+    page.complaints.push(`console: ${text}`)
   })
   page.on('request', (request) => {
     const page_url = page.url()

@@ -6,7 +6,7 @@
  */
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { getMe, getSetup, logIn, logOut, renewSession, type Credentials, type LoginAnswer, type Me } from '@/api/access'
+import { getMe, getSetup, logIn, logOut, renewSession, type Credentials, type Me } from '@/api/access'
 import { csrfToken } from '@/api/sender'
 import { ApiError, keepSession } from '@/api/transport'
 import * as permission from '@/lib/permission'
@@ -131,21 +131,35 @@ export const useSession = defineStore('session', () => {
     }
   }
 
-  async function adopt(answer: LoginAnswer): Promise<void> {
-    keeper.renewed(answer.expires_in_s)
-    if (user.value && user.value.id !== answer.user.id) {
+  async function adopt(me: Me): Promise<void> {
+    if (user.value && user.value.id !== me.id) {
       // Nothing that the other person loaded or typed may stay.
       location.assign('/')
       return
     }
-    await enter(answer.user)
+    await enter(me)
     answerAsked(true)
   }
 
   /** Logs in; fails with the server's refusal. */
   async function login(credentials: Credentials): Promise<void> {
-    await adopt(await logIn(credentials))
+    const answer = await logIn(credentials)
+    keeper.renewed(answer.expires_in_s)
+    await adopt(answer.user)
   }
+
+  /** Somebody logged in by another tab: nobody needs to be asked here. */
+  async function follow(): Promise<void> {
+    try {
+      await adopt(await getMe())
+    } catch (cause) {
+      // Then the login here is still asked for.
+      if (!(cause instanceof ApiError)) throw cause
+    }
+  }
+  window.addEventListener('storage', (event) => {
+    if (event.key === UNTIL_KEY && event.newValue !== null && asking.value) void follow()
+  })
 
   /** The first administrator was made. */
   function setUp(): void {
