@@ -101,8 +101,9 @@ export interface Grant {
   role: RoleRef
   scope: Scope
   expires_at: string | null
+  expired: boolean
   created_at: string
-  created_by: string | null
+  created_by: string
 }
 export interface NewGrant {
   role: string

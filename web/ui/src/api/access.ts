@@ -1,7 +1,7 @@
 /** People, what they may do, and what they did. */
 import type { Access, AuditPage, AuditQuery, Credentials, Decision, Grant, Group, GroupChange, GroupQuery, Holder, LoginAnswer, Me, Member, MemberResult, NewGrant, NewToken, NewUser, PermissionNode, Role, RoleChange, Session, SetupRequest, Token, User, UserChange, UserQuery } from './access-types'
 import type { Page } from './client'
-import { call } from './transport'
+import { ApiError, call } from './transport'
 
 export type * from './access-types'
 
@@ -81,4 +81,13 @@ export function auditCsv(query: AuditQuery): string {
   const parts = Object.entries(query).flatMap(([name, value]) => (value ? [[name, String(value)]] : []))
   const search = new URLSearchParams(parts).toString()
   return `/api/v1/audit/export${search && `?${search}`}`
+}
+
+/** Has a choice of language go with the account to other browsers. In this one it holds in any case. */
+export async function rememberLanguage(language: string): Promise<void> {
+  try {
+    await changeMe({ language })
+  } catch (cause) {
+    if (!(cause instanceof ApiError)) throw cause
+  }
 }

@@ -76,7 +76,7 @@ export default {
   why: {
     title: 'Why may this user?',
     choose: 'Choose a permission',
-    any_vm: 'For any VM',
+    any_vm: 'Everywhere, or for one VM',
     allowed: '{name} may do this.',
     denied: '{name} may not do this.',
     nothing: 'No role of this user says anything about it.',

@@ -77,7 +77,7 @@ export default {
   why: {
     title: 'このユーザーに権限がある理由',
     choose: '権限を選択',
-    any_vm: '任意の VM',
+    any_vm: '全体（または VM を選択）',
     allowed: '{name} にはこの権限があります。',
     denied: '{name} にはこの権限がありません。',
     nothing: 'この権限に関わるロールは付与されていません。',

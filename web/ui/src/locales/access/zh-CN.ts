@@ -77,7 +77,7 @@ export default {
   why: {
     title: '该用户为何有此权限？',
     choose: '选择权限',
-    any_vm: '任意虚拟机',
+    any_vm: '全局，或选择虚拟机',
     allowed: '{name} 有此权限。',
     denied: '{name} 没有此权限。',
     nothing: '该用户的角色均未涉及此权限。',
