@@ -2,7 +2,7 @@
 import type { Tone } from './state'
 
 /** Beginnings of actions that belong together. */
-export const ACTION_PARTS = ['login', 'session', 'user', 'grant', 'role', 'group', 'token', 'totp', 'access', 'setup', 'key'] as const
+export const ACTION_PARTS = ['login', 'session', 'user', 'grant', 'role', 'group', 'token', 'totp', 'access', 'setup', 'signing_key'] as const
 
 export const RESULTS = ['done', 'denied', 'failed'] as const
 

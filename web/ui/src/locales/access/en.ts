@@ -125,8 +125,8 @@ export default {
     delete: 'Delete',
     delete_title: 'Delete this group?',
     delete_text: 'The group “{name}” is deleted. Its virtual machines stay; roles given within it are lost.',
-    result_unchanged: '{vm} was already as wanted.',
+    result_already_in: '{vm} was already in the group.',
+    result_not_in: '{vm} was not in the group.',
     result_unknown: '{vm} does not exist.',
-    result_denied: 'You may not change {vm}.',
   },
 }

@@ -126,8 +126,8 @@ export default {
     delete: '削除',
     delete_title: 'このグループを削除しますか？',
     delete_text: 'グループ「{name}」を削除します。仮想マシンは残りますが、このグループ内に付与されたロールは失われます。',
-    result_unchanged: '{vm} は変更不要でした。',
+    result_already_in: '{vm} はすでにグループに含まれています。',
+    result_not_in: '{vm} はグループに含まれていません。',
     result_unknown: '{vm} は存在しません。',
-    result_denied: '{vm} を変更する権限がありません。',
   },
 } satisfies Access

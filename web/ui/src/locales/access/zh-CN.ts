@@ -126,8 +126,8 @@ export default {
     delete: '删除',
     delete_title: '删除此分组？',
     delete_text: '将删除分组“{name}”。其中的虚拟机不受影响，限定于该分组的角色授予将失效。',
-    result_unchanged: '{vm} 无需更改。',
+    result_already_in: '{vm} 已在分组中。',
+    result_not_in: '{vm} 不在分组中。',
     result_unknown: '{vm} 不存在。',
-    result_denied: '您无权更改 {vm}。',
   },
 } satisfies Access

@@ -54,31 +54,25 @@ export default {
     part_totp: 'Two-factor login',
     part_access: 'Denied attempts',
     part_setup: 'Set-up',
-    part_key: 'Keys',
+    part_signing_key: 'Signing keys',
   },
   target: {
     user: 'User',
     role: 'Role',
-    grant: 'Role given',
     group: 'VM group',
     session: 'Session',
     token: 'API token',
-    permission: 'Permission',
-    route: 'Address',
-    key: 'Key',
-    setup: 'Set-up',
-    path: 'Path',
-    audit: 'Audit log',
+    route: 'Request',
+    signing_key: 'Signing key',
+    vm: 'Virtual machine',
   },
   action: {
     login: {
       success: 'Logged in',
       failure: 'Failed login',
-      locked: 'Account locked',
     },
     session: {
       revoke: 'Ended a session',
-      revoke_all: 'Ended all sessions',
       reuse: 'Stolen session stopped',
     },
     user: {
@@ -89,6 +83,7 @@ export default {
       delete: 'Deleted a user',
       password: 'Changed a password',
       unlock: 'Unlocked a user',
+      end_sessions: 'Ended all sessions of a user',
     },
     grant: {
       create: 'Gave a role',
@@ -118,6 +113,14 @@ export default {
     },
     access: {
       denied: 'Denied',
+    },
+    setup: {
+      offer: 'Offered a set-up code',
+      complete: 'Set up the installation',
+    },
+    signing_key: {
+      activate: 'Began a signing key',
+      remove: 'Removed a signing key',
     },
   },
 }

@@ -55,31 +55,25 @@ export default {
     part_totp: '二要素認証',
     part_access: '拒否された操作',
     part_setup: '初期設定',
-    part_key: '鍵',
+    part_signing_key: '署名鍵',
   },
   target: {
     user: 'ユーザー',
     role: 'ロール',
-    grant: 'ロール付与',
     group: 'VM グループ',
     session: 'セッション',
     token: 'API トークン',
-    permission: '権限',
-    route: 'エンドポイント',
-    key: '鍵',
-    setup: '初期設定',
-    path: 'パス',
-    audit: '監査ログ',
+    route: 'リクエスト',
+    signing_key: '署名鍵',
+    vm: '仮想マシン',
   },
   action: {
     login: {
       success: 'ログイン成功',
       failure: 'ログイン失敗',
-      locked: 'アカウントのロック',
     },
     session: {
       revoke: 'セッションの終了',
-      revoke_all: '全セッションの終了',
       reuse: '不正なセッションの遮断',
     },
     user: {
@@ -90,6 +84,7 @@ export default {
       delete: 'ユーザーの削除',
       password: 'パスワードの変更',
       unlock: 'ユーザーのロック解除',
+      end_sessions: 'ユーザーの全セッション終了',
     },
     grant: {
       create: 'ロールの付与',
@@ -119,6 +114,14 @@ export default {
     },
     access: {
       denied: 'アクセスの拒否',
+    },
+    setup: {
+      offer: '初期設定コードの発行',
+      complete: '初期設定の完了',
+    },
+    signing_key: {
+      activate: '署名鍵の使用開始',
+      remove: '署名鍵の削除',
     },
   },
 } satisfies Audit

@@ -55,31 +55,25 @@ export default {
     part_totp: '双因素认证',
     part_access: '被拒绝的操作',
     part_setup: '初始设置',
-    part_key: '密钥',
+    part_signing_key: '签名密钥',
   },
   target: {
     user: '用户',
     role: '角色',
-    grant: '角色授予',
     group: '虚拟机分组',
     session: '会话',
     token: 'API 令牌',
-    permission: '权限',
-    route: '接口',
-    key: '密钥',
-    setup: '初始设置',
-    path: '路径',
-    audit: '审计日志',
+    route: '请求',
+    signing_key: '签名密钥',
+    vm: '虚拟机',
   },
   action: {
     login: {
       success: '登录成功',
       failure: '登录失败',
-      locked: '账号被锁定',
     },
     session: {
       revoke: '结束会话',
-      revoke_all: '结束全部会话',
       reuse: '拦截被盗会话',
     },
     user: {
@@ -90,6 +84,7 @@ export default {
       delete: '删除用户',
       password: '修改密码',
       unlock: '解锁用户',
+      end_sessions: '结束用户的全部会话',
     },
     grant: {
       create: '授予角色',
@@ -119,6 +114,14 @@ export default {
     },
     access: {
       denied: '访问被拒绝',
+    },
+    setup: {
+      offer: '生成设置码',
+      complete: '完成初始设置',
+    },
+    signing_key: {
+      activate: '启用签名密钥',
+      remove: '移除签名密钥',
     },
   },
 } satisfies Audit
