@@ -87,7 +87,7 @@ const send = createSender({
   keeper: () => keeper,
 })
 
-export const client = createClient<paths>({ baseUrl: '', fetch: send })
+export const client = createClient<paths>({ baseUrl: location.origin, fetch: send })
 client.use({
   onResponse({ response }) {
     learnClock(response)
