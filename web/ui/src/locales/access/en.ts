@@ -127,6 +127,7 @@ export default {
     delete_text: 'The group “{name}” is deleted. Its virtual machines stay; roles given within it are lost.',
     result_already_in: '{vm} was already in the group.',
     result_not_in: '{vm} was not in the group.',
+    result_denied: 'You may not put {vm} into this group, or take it out.',
     result_unknown: '{vm} does not exist.',
   },
 }

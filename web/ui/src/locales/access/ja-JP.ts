@@ -128,6 +128,7 @@ export default {
     delete_text: 'グループ「{name}」を削除します。仮想マシンは残りますが、このグループ内に付与されたロールは失われます。',
     result_already_in: '{vm} はすでにグループに含まれています。',
     result_not_in: '{vm} はグループに含まれていません。',
+    result_denied: '{vm} をこのグループに追加・除外する権限がありません。',
     result_unknown: '{vm} は存在しません。',
   },
 } satisfies Access

@@ -128,6 +128,7 @@ export default {
     delete_text: '将删除分组“{name}”。其中的虚拟机不受影响，限定于该分组的角色授予将失效。',
     result_already_in: '{vm} 已在分组中。',
     result_not_in: '{vm} 不在分组中。',
+    result_denied: '您无权将 {vm} 加入或移出此分组。',
     result_unknown: '{vm} 不存在。',
   },
 } satisfies Access
