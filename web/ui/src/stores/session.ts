@@ -186,7 +186,8 @@ export const useSession = defineStore('session', () => {
     await reload()
   }
 
-  const held = computed(() => user.value?.permissions ?? [])
+  /** Before a password that somebody else has set is changed, the server does nothing else. */
+  const held = computed(() => (user.value && !user.value.must_change_password ? user.value.permissions : []))
   const may = (wanted: string) => permission.maySomewhere(held.value, wanted)
   const mayEverywhere = (wanted: string) => permission.mayEverywhere(held.value, wanted)
   const mayInGroup = (wanted: string, group: string) => permission.mayInGroup(held.value, wanted, group)
