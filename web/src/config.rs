@@ -1,5 +1,6 @@
 //! The web service's configuration file.
 
+use crate::limit;
 use serde::{Deserialize, Deserializer, de};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use vmscope_link::IdentityFiles;
@@ -22,6 +23,9 @@ pub struct Config {
     pub identity: IdentityFiles,
     /// Where history is.
     pub database: Database,
+    /// How often one address may ask.
+    #[serde(default)]
+    pub limits: limit::Config,
     /// What is logged.
     #[serde(default)]
     pub telemetry: telemetry::Config,

@@ -4,14 +4,17 @@
 //! feeds; nothing is written. When the database is down, the API says so (503) and live samples still flow; when the feed
 //! is down, clients are told and history still works. A database of a newer vmscope stops the service.
 
+mod access;
 pub mod api;
 mod assets;
+mod auth;
 mod certificate;
 pub mod cli;
 pub mod config;
 pub mod error;
 mod guard;
 pub mod language;
+pub mod limit;
 pub mod live;
 mod observe;
 pub mod openapi;
@@ -21,6 +24,7 @@ mod state;
 pub use config::Config;
 pub use state::App;
 
+use auth::Auth;
 use live::Hub;
 use prometheus_client::registry::Registry;
 use std::io;
@@ -106,11 +110,14 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     );
     let app = App {
         store,
+        auth: Arc::new(Auth::new(&config.limits)),
         hub,
         stopping: lifecycle.stopping(),
     };
-    let server = axum::serve(listener, router::build(app, requests))
-        .with_graceful_shutdown(lifecycle.stopping().cancelled_owned());
+    limit::sweep(lifecycle, app.clone());
+    let service = router::build(app, requests).into_make_service_with_connect_info::<SocketAddr>();
+    let server =
+        axum::serve(listener, service).with_graceful_shutdown(lifecycle.stopping().cancelled_owned());
     lifecycle.spawn("http", async move { server.await });
     tracing::info!(web.address = %address, "dashboard and api listen");
     Ok(Web { address, admin })

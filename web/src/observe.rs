@@ -1,6 +1,7 @@
 //! Every request has an id, a span and a place in the counters.
 
-use axum::extract::{Request, State};
+use crate::auth::Visitor;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -8,6 +9,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -38,8 +40,14 @@ impl Requests {
 }
 
 /// Takes over the caller's `X-Request-Id` or makes one; it is in the span of the request's log lines and in the answer.
-pub(crate) async fn observe(State(requests): State<Requests>, request: Request, next: Next) -> Response {
+/// From then on the request knows its visitor.
+pub(crate) async fn observe(State(requests): State<Requests>, mut request: Request, next: Next) -> Response {
     let id = request_id(&request);
+    let visitor = Visitor {
+        address: address(&request),
+        request_id: id.to_str().unwrap_or_default().to_owned(),
+    };
+    request.extensions_mut().insert(visitor);
     let span = tracing::info_span!(
         "request",
         request.id = id.to_str().unwrap_or_default(),
@@ -70,5 +78,13 @@ fn request_id(request: &Request) -> HeaderValue {
     given.cloned().unwrap_or_else(|| {
         let made = Uuid::new_v4().to_string();
         HeaderValue::try_from(made).unwrap_or(HeaderValue::from_static("unknown"))
+    })
+}
+
+/// The other end of the connection.
+fn address(request: &Request) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(Ipv6Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| {
+        peer.ip().to_canonical()
     })
 }

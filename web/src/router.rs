@@ -1,16 +1,22 @@
-//! Every route, with what happens around each request.
+//! Every route, with who may call it and what happens around each request.
 
+use crate::access::Access::{Needs, Public};
+use crate::access::{Access, Routes};
+use crate::api::extract::MAX_BODY_BYTES;
 use crate::api::{agent, document, gap, host, live, metric, overview, series, system, vm};
+use crate::assets;
+use crate::auth::Visitor;
 use crate::error::{self, ApiError};
 use crate::observe::{self, Requests};
 use crate::openapi::Base;
 use crate::state::App;
-use crate::{assets, guard};
-use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, HeaderValue};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::{Router, routing};
+use axum::{Extension, Router, routing};
+use std::time::Duration;
 use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,23 +24,28 @@ use utoipa_axum::routes;
 
 /// Where the API lives.
 const API: &str = "/api/v1";
+/// How long a request may take until its answer begins.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The documented routes: a route is in the document because it is served.
 pub(crate) fn api() -> OpenApiRouter<App> {
-    let resources = OpenApiRouter::new()
-        .routes(routes!(overview::get_overview))
-        .routes(routes!(host::list_hosts))
-        .routes(routes!(host::get_host))
-        .routes(routes!(vm::list_vms))
-        .routes(routes!(vm::get_vm))
-        .routes(routes!(metric::list_metrics))
-        .routes(routes!(series::get_series))
-        .routes(routes!(gap::list_gaps))
-        .routes(routes!(system::get_system))
-        .routes(routes!(agent::list_agents))
-        .routes(routes!(live::open_live))
-        .routes(routes!(document::get_openapi));
-    OpenApiRouter::with_openapi(Base::openapi()).nest(API, resources)
+    OpenApiRouter::with_openapi(Base::openapi()).nest(API, resources(Routes::default()).finish())
+}
+
+fn resources(routes: Routes) -> Routes {
+    routes
+        .route(Access::Login, routes!(overview::get_overview))
+        .route(Needs("host.read"), routes!(host::list_hosts))
+        .route(Needs("host.read"), routes!(host::get_host))
+        .route(Needs("vm.read"), routes!(vm::list_vms))
+        .route(Needs("vm.read"), routes!(vm::get_vm))
+        .route(Access::Login, routes!(metric::list_metrics))
+        .route(Access::Login, routes!(series::get_series))
+        .route(Needs("ledger.read"), routes!(gap::list_gaps))
+        .route(Needs("system.read"), routes!(system::get_system))
+        .route(Needs("system.read"), routes!(agent::list_agents))
+        .route(Access::Login, routes!(live::open_live))
+        .route(Public, routes!(document::get_openapi))
 }
 
 /// Everything that the address serves. The layers run from the last to the first.
@@ -45,10 +56,14 @@ pub(crate) fn build(app: App, requests: Requests) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(never_stored))
         .fallback(assets::serve)
-        .layer(from_fn(guard::refuse_foreign_hosts))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn(refuse_big_bodies))
+        .layer(from_fn(end_in_time))
+        .layer(from_fn_with_state(app.clone(), limit))
         .layer(from_fn(error::localise))
         .layer(from_fn(assets::secure))
         .layer(CompressionLayer::new())
+        .layer(Extension(app.clone()))
         .layer(from_fn_with_state(requests, observe::observe))
         .with_state(app)
 }
@@ -69,4 +84,35 @@ async fn never_stored(request: Request, next: Next) -> Response {
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Counts the request against its address's allowance.
+async fn limit(
+    State(app): State<App>,
+    visitor: Visitor,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    app.auth.limits.request(visitor.address)?;
+    Ok(next.run(request).await)
+}
+
+/// A body that says how long it is need not be read to be refused, not even where none is asked for.
+async fn refuse_big_bodies(headers: HeaderMap, request: Request, next: Next) -> Result<Response, ApiError> {
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    match length {
+        Some(length) if length > MAX_BODY_BYTES => Err(ApiError::BodyTooLarge {
+            limit: MAX_BODY_BYTES,
+        }),
+        _ => Ok(next.run(request).await),
+    }
+}
+
+/// Nobody waits for ever. What has begun in the database is undone there, because its transaction is dropped.
+async fn end_in_time(request: Request, next: Next) -> Result<Response, ApiError> {
+    tokio::time::timeout(DEADLINE, next.run(request))
+        .await
+        .map_err(|_| ApiError::Timeout)
 }

@@ -1,5 +1,6 @@
 //! What every handler can reach.
 
+use crate::auth::Auth;
 use crate::live::Hub;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -10,6 +11,8 @@ use vmscope_store::Store;
 pub struct App {
     /// History.
     pub(crate) store: Store,
+    /// Who may log in, and has.
+    pub(crate) auth: Arc<Auth>,
     /// Live samples.
     pub(crate) hub: Arc<Hub>,
     /// Cancelled when connections have to end.

@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, no clock, no async. Every other package speaks in these words.
 
+pub mod access;
 pub mod catalogue;
 mod codec;
 pub mod entity;

@@ -88,6 +88,14 @@ pub enum Error {
     /// What a guest said of itself could not be turned into JSON, or back.
     #[error("a guest's facts are no JSON of this build")]
     GuestFacts(#[source] serde_json::Error),
+    /// The role for web servers can't be granted anything.
+    #[error("the web servers' database role {role} can't be used: {problem}")]
+    WebRole {
+        /// Its name.
+        role: String,
+        /// Why.
+        problem: &'static str,
+    },
     /// A query would return more than its limit.
     #[error("the query would return more than {limit} values")]
     TooMuch {

@@ -14,12 +14,15 @@ mod instant;
 mod page;
 mod pool;
 
+pub mod access;
+pub mod audit;
 pub mod certificate;
 pub mod collector;
 pub mod device;
 pub mod enrolment;
 pub mod entity;
 pub mod gap;
+pub mod grant;
 pub mod guest;
 pub mod host;
 pub mod ingest;
@@ -27,13 +30,17 @@ pub mod overview;
 pub mod progress;
 pub mod retention;
 pub mod revocation;
+pub mod role;
 pub mod schema;
+pub mod second_factor;
+pub mod secret;
 pub mod series;
 pub mod session;
 pub mod size;
 pub mod system;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod user;
 pub mod vm;
 
 pub use error::Error;

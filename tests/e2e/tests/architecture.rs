@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("vmscope-service", &[]),
     ("vmscope-store", &["vmscope-model"]),
     ("vmscope-link", &["vmscope-model"]),
+    ("vmscope-vault", &["vmscope-model", "vmscope-store"]),
     (
         "vmscope-agent",
         &["vmscope-model", "vmscope-link", "vmscope-service"],
@@ -23,6 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "vmscope-link",
             "vmscope-service",
             "vmscope-store",
+            "vmscope-vault",
         ],
     ),
     (
@@ -32,6 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "vmscope-link",
             "vmscope-service",
             "vmscope-store",
+            "vmscope-vault",
         ],
     ),
     // The all-in-one program is the one place where the three meet.
@@ -42,6 +45,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "vmscope-link",
             "vmscope-service",
             "vmscope-store",
+            "vmscope-vault",
             "vmscope-agent",
             "vmscope-collector",
             "vmscope-web",
@@ -61,7 +65,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("quinn-proto", &["vmscope-link"]),
     ("rustls", &["vmscope-link"]),
     ("rcgen", &["vmscope-link"]),
-    ("ring", &["vmscope-link"]),
+    ("ring", &["vmscope-link", "vmscope-vault"]),
     ("sled", &["vmscope-agent"]),
     ("sysinfo", &["vmscope-agent"]),
     ("redis", &["vmscope-segments"]),

@@ -4,7 +4,7 @@ use crate::api::Envelope;
 use crate::api::extract::Params;
 use crate::api::page::{self, Page};
 use crate::api::vm::HostReference;
-use crate::error::{ApiError, Problems};
+use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -199,7 +199,7 @@ impl Agent {
 
 /// The agents, a page at a time.
 #[utoipa::path(get, path = "/agents", tag = "system", params(AgentParams),
-    responses((status = 200, description = "One page", body = Envelope<Page<Agent>>), Problems))]
+    responses((status = 200, description = "One page", body = Envelope<Page<Agent>>)))]
 pub(crate) async fn list_agents(
     State(app): State<App>,
     Params(params): Params<AgentParams>,

@@ -5,7 +5,7 @@ use crate::api::counts::number;
 use crate::api::extract::Params;
 use crate::api::page;
 use crate::api::vm::HostReference;
-use crate::error::{ApiError, Problems};
+use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -210,7 +210,7 @@ fn known(parameter: &str, value: Option<String>, names: &[&str]) -> Result<Optio
 
 /// The loss ledger, a page at a time. Each tick that got a number is stored, or stands in exactly one entry.
 #[utoipa::path(get, path = "/gaps", tag = "gaps", params(GapParams),
-    responses((status = 200, description = "One page", body = Envelope<GapPage>), Problems))]
+    responses((status = 200, description = "One page", body = Envelope<GapPage>)))]
 pub(crate) async fn list_gaps(
     State(app): State<App>,
     Params(params): Params<GapParams>,

@@ -4,7 +4,7 @@ use crate::api::Envelope;
 use crate::api::counts::{by_name, number};
 use crate::api::extract::{Id, Nothing, Params};
 use crate::api::page::{self, Page};
-use crate::error::{ApiError, Problems};
+use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -189,7 +189,7 @@ pub(super) async fn devices(app: &App, owner: Reference) -> Result<Vec<Device>, 
 
 /// Hosts, a page at a time.
 #[utoipa::path(get, path = "/hosts", tag = "hosts", params(HostParams),
-    responses((status = 200, description = "One page", body = Envelope<Page<Host>>), Problems))]
+    responses((status = 200, description = "One page", body = Envelope<Page<Host>>)))]
 pub(crate) async fn list_hosts(
     State(app): State<App>,
     Params(params): Params<HostParams>,
@@ -209,7 +209,7 @@ pub(crate) async fn list_hosts(
 /// One host with its devices.
 #[utoipa::path(get, path = "/hosts/{id}", tag = "hosts",
     params(("id" = String, Path, format = "uuid", description = "UUID of the host")),
-    responses((status = 200, description = "The host", body = Envelope<HostDetail>), Problems))]
+    responses((status = 200, description = "The host", body = Envelope<HostDetail>)))]
 pub(crate) async fn get_host(
     State(app): State<App>,
     Id(id): Id<HostId>,

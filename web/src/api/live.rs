@@ -1,6 +1,6 @@
 //! The WebSocket of live samples.
 
-use crate::error::{ApiError, Problems};
+use crate::error::ApiError;
 use crate::guard;
 use crate::language::Language;
 use crate::live::client;
@@ -17,7 +17,7 @@ use axum::response::Response;
 /// pings every 20 s and drops a client that stays silent. A client that reads too slowly gets the latest values of each
 /// entity, not all of them.
 #[utoipa::path(get, path = "/live", tag = "live",
-    responses((status = 101, description = "The WebSocket is open"), Problems))]
+    responses((status = 101, description = "The WebSocket is open")))]
 pub(crate) async fn open_live(
     State(app): State<App>,
     language: Language,

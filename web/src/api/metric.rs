@@ -2,7 +2,6 @@
 
 use crate::api::Envelope;
 use crate::api::extract::{Nothing, Params};
-use crate::error::Problems;
 use crate::language::Language;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -78,7 +77,7 @@ impl MetricInfo {
 
 /// Every metric, with its meaning in the caller's language (Accept-Language: en, zh-CN, ja-JP).
 #[utoipa::path(get, path = "/metrics", tag = "metrics",
-    responses((status = 200, description = "The catalogue", body = Envelope<Metrics>), Problems))]
+    responses((status = 200, description = "The catalogue", body = Envelope<Metrics>)))]
 pub(crate) async fn list_metrics(
     language: Language,
     Params(Nothing {}): Params<Nothing>,

@@ -3,7 +3,7 @@
 use crate::api::Envelope;
 use crate::api::counts::{by_name, number};
 use crate::api::extract::{Nothing, Params};
-use crate::error::{ApiError, Problems};
+use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -55,7 +55,7 @@ pub struct FeedState {
 
 /// Hosts, VMs and the live feed, counted.
 #[utoipa::path(get, path = "/overview", tag = "overview",
-    responses((status = 200, description = "The counts", body = Envelope<Overview>), Problems))]
+    responses((status = 200, description = "The counts", body = Envelope<Overview>)))]
 pub(crate) async fn get_overview(
     State(app): State<App>,
     Params(Nothing {}): Params<Nothing>,

@@ -4,7 +4,7 @@ use crate::api::Envelope;
 use crate::api::counts::number;
 use crate::api::entity;
 use crate::api::extract::Params;
-use crate::error::{ApiError, Problems};
+use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
@@ -133,7 +133,7 @@ impl From<Function> for series::Function {
 
 /// Metrics of one entity over time. Counters come as rates per second; no value bridges a gap.
 #[utoipa::path(get, path = "/series", tag = "series", params(SeriesParams),
-    responses((status = 200, description = "The history", body = Envelope<Series>), Problems))]
+    responses((status = 200, description = "The history", body = Envelope<Series>)))]
 pub(crate) async fn get_series(
     State(app): State<App>,
     Params(params): Params<SeriesParams>,

@@ -3,7 +3,7 @@
 use crate::api::Envelope;
 use crate::api::counts::number;
 use crate::api::extract::{Nothing, Params};
-use crate::error::{ApiError, Problems};
+use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -242,7 +242,7 @@ fn growth(oldest: Size, newest: Size) -> Option<f64> {
 
 /// The health of the installation: agents, collectors, their work, and the database.
 #[utoipa::path(get, path = "/system", tag = "system",
-    responses((status = 200, description = "The health", body = Envelope<System>), Problems))]
+    responses((status = 200, description = "The health", body = Envelope<System>)))]
 pub(crate) async fn get_system(
     State(app): State<App>,
     Params(Nothing {}): Params<Nothing>,

@@ -6,7 +6,7 @@ use crate::api::extract::{Id, Nothing, Params};
 use crate::api::guest::Guest;
 use crate::api::host::{Device, devices};
 use crate::api::page::{self, Page};
-use crate::error::{ApiError, Problems};
+use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -203,7 +203,7 @@ fn wanted_state(name: &str) -> Result<vm::State, ApiError> {
 
 /// Virtual machines, a page at a time.
 #[utoipa::path(get, path = "/vms", tag = "vms", params(VmParams),
-    responses((status = 200, description = "One page", body = Envelope<Page<Vm>>), Problems))]
+    responses((status = 200, description = "One page", body = Envelope<Page<Vm>>)))]
 pub(crate) async fn list_vms(
     State(app): State<App>,
     Params(params): Params<VmParams>,
@@ -231,7 +231,7 @@ pub(crate) async fn list_vms(
 /// One virtual machine with its devices, and what the system inside of it says of itself.
 #[utoipa::path(get, path = "/vms/{id}", tag = "vms",
     params(("id" = String, Path, format = "uuid", description = "UUID of the VM")),
-    responses((status = 200, description = "The VM", body = Envelope<VmDetail>), Problems))]
+    responses((status = 200, description = "The VM", body = Envelope<VmDetail>)))]
 pub(crate) async fn get_vm(
     State(app): State<App>,
     Id(id): Id<VmId>,

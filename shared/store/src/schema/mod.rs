@@ -6,6 +6,9 @@
 
 pub(crate) mod layout;
 pub(crate) mod partition;
+mod privilege;
+
+pub use privilege::{WRITTEN_BY_WEB, excess, grant_web, make_login};
 
 use crate::{Error, Store};
 use refinery::Runner;

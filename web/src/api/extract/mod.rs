@@ -1,5 +1,9 @@
 //! Extractors whose refusals are API errors, not axum's plain text.
 
+mod body;
+
+pub use body::{Body, MAX_BODY_BYTES};
+
 use crate::error::ApiError;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query};
@@ -15,6 +19,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        refuse_nul(parts.uri.query().unwrap_or_default())?;
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(params)) => Ok(Self(params)),
             Err(rejection) => Err(ApiError::Parameter {
@@ -24,7 +29,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// The `{id}` of the path as `T`.
+/// PostgreSQL has no text with a NUL character in it.
+fn refuse_nul(query: &str) -> Result<(), ApiError> {
+    let nul = query
+        .split('&')
+        .find(|pair| pair.contains("%00") || pair.contains('\0'));
+    nul.map_or(Ok(()), |pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        Err(ApiError::parameter(name, "must not contain a NUL character"))
+    })
+}
+
+/// The `{id}` of the path as `T`, or all of them as a tuple.
 #[derive(Debug)]
 pub struct Id<T>(pub T);
 

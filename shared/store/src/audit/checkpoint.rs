@@ -1,0 +1,279 @@
+//! Checkpoints: signatures of the newest hash, each of them also of the checkpoint before.
+//!
+//! Who has no signing key can't make one, so entries up to a checkpoint can't be written anew behind it, and can't be cut
+//! off below it. A checkpoint is signed only when the entries since the last one hang together.
+
+use super::chain::{self, hex};
+use super::verify::Finding;
+use crate::{Error, Store};
+use tokio_postgres::{GenericClient, Row, Transaction};
+use uuid::Uuid;
+
+/// Key of the advisory lock under which checkpoints are made: "vmaudit" in ASCII.
+const CHECKPOINT_LOCK: i64 = 0x76_6d61_7564_6974;
+
+/// An entry by its number and hash: enough to know it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The entry's number.
+    pub audit_id: i64,
+    /// Its hash.
+    pub hash: Vec<u8>,
+}
+
+/// A checkpoint that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// Its own number.
+    pub number: i64,
+    /// The newest entry that it covers.
+    pub mark: Mark,
+}
+
+/// What [`checkpoint()`] came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// There is a new one.
+    Signed(Signed),
+    /// Nothing was added since the last one.
+    Unchanged,
+    /// Another collector makes one at this moment.
+    Elsewhere,
+    /// Nothing was signed: entries were tampered with.
+    Tampered(Finding),
+}
+
+/// A checkpoint as it is stored.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub(super) number: i64,
+    pub(super) audit_id: i64,
+    pub(super) hash: Vec<u8>,
+    pub(super) at_us: i64,
+    pub(super) key_id: Uuid,
+    pub(super) signature: Vec<u8>,
+}
+
+impl Stored {
+    /// What is signed.
+    pub(super) fn statement(&self, before: &[u8]) -> Vec<u8> {
+        format!(
+            "vmscope audit checkpoint 1\n{}\n{}\n{}\n{}\n{}\n{}\n",
+            self.number,
+            self.audit_id,
+            hex(&self.hash),
+            self.at_us,
+            self.key_id,
+            hex(before)
+        )
+        .into_bytes()
+    }
+
+    fn from_row(row: &Row) -> Self {
+        Self {
+            number: row.get(0),
+            audit_id: row.get(1),
+            hash: row.get(2),
+            at_us: row.get(3),
+            key_id: row.get(4),
+            signature: row.get(5),
+        }
+    }
+}
+
+/// Signs the newest entry, if there is a new one. Any number of collectors may call it: one signs.
+///
+/// `key` names the key by which `sign` signs. `known` is what the caller remembers of an earlier checkpoint: an entry that
+/// is not there any more was removed, whatever the tables say.
+///
+/// # Errors
+/// The database's failures.
+pub async fn checkpoint(
+    store: &Store,
+    key: Uuid,
+    known: Option<&Mark>,
+    sign: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> Result<Checkpoint, Error> {
+    let mut client = store.dedicated().await?;
+    let transaction = client
+        .build_transaction()
+        .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+        .start()
+        .await
+        .map_err(Error::statement("audit_checkpoint"))?;
+    if !lock(&transaction).await? {
+        return Ok(Checkpoint::Elsewhere);
+    }
+    let last = last(&transaction).await?;
+    let Some((head, hash)) = chain::head(&transaction).await? else {
+        return Ok(Checkpoint::Tampered(Finding::HeadGone));
+    };
+    let signed_to = last.as_ref().map_or(0, |last| last.audit_id);
+    if let Some(finding) = broken(&transaction, last.as_ref(), known, (head, &hash)).await? {
+        return Ok(Checkpoint::Tampered(finding));
+    }
+    if head == signed_to {
+        return Ok(Checkpoint::Unchanged);
+    }
+    let mut new = Stored {
+        number: last.as_ref().map_or(0, |last| last.number) + 1,
+        audit_id: head,
+        hash,
+        at_us: now_us(&transaction).await?,
+        key_id: key,
+        signature: Vec::new(),
+    };
+    new.signature = sign(&new.statement(last.as_ref().map_or(&[], |last| &last.signature)));
+    insert(&transaction, &new).await?;
+    transaction
+        .commit()
+        .await
+        .map_err(Error::statement("audit_checkpoint"))?;
+    Ok(Checkpoint::Signed(Signed {
+        number: new.number,
+        mark: Mark {
+            audit_id: new.audit_id,
+            hash: new.hash,
+        },
+    }))
+}
+
+/// The keys by which the checkpoints say that they are signed.
+///
+/// # Errors
+/// The database's failures.
+pub async fn signing_keys(store: &Store) -> Result<Vec<Uuid>, Error> {
+    const SIGNING_KEYS: &str = "\
+-- audit_signing_keys
+SELECT DISTINCT key_id FROM audit_checkpoint ORDER BY 1";
+    let client = store.get().await?;
+    let rows = client
+        .query(SIGNING_KEYS, &[])
+        .await
+        .map_err(Error::statement("audit_signing_keys"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The checkpoints after `number` in their order, each with the hash that its entry has now.
+pub(super) async fn page(
+    client: &impl GenericClient,
+    number: i64,
+    limit: i64,
+) -> Result<Vec<(Stored, Option<Vec<u8>>)>, Error> {
+    // A time that is none is no genuine checkpoint's: it becomes one that no signature fits.
+    const CHECKPOINTS: &str = "\
+-- audit_checkpoints
+SELECT c.number, c.audit_id, c.hash,
+    CASE WHEN isfinite(c.at) THEN (extract(epoch FROM c.at) * 1000000)::bigint ELSE 0 END, c.key_id, c.signature, a.hash
+FROM audit_checkpoint c LEFT JOIN audit a ON a.id = c.audit_id WHERE c.number > $1 ORDER BY c.number LIMIT $2";
+    let rows = client
+        .query(CHECKPOINTS, &[&number, &limit])
+        .await
+        .map_err(Error::statement("audit_checkpoints"))?;
+    Ok(rows
+        .iter()
+        .map(|row| (Stored::from_row(row), row.get(6)))
+        .collect())
+}
+
+/// The first thing that is wrong with the entries since the last checkpoint, or with what the caller remembers.
+async fn broken(
+    transaction: &Transaction<'_>,
+    last: Option<&Stored>,
+    known: Option<&Mark>,
+    head: (i64, &[u8]),
+) -> Result<Option<Finding>, Error> {
+    let signed = last.map(|last| (last.audit_id, last.hash.as_slice()));
+    let remembered = known.map(|known| (known.audit_id, known.hash.as_slice()));
+    for (id, hash) in signed.into_iter().chain(remembered) {
+        match chain::hash_of(transaction, id).await? {
+            Some(found) if found == hash => {}
+            Some(_) => return Ok(Some(Finding::Rewritten { id })),
+            None => return Ok(Some(Finding::Missing { first: id, last: id })),
+        }
+    }
+    let (mut id, mut hash) = signed.map_or((0, chain::GENESIS.to_vec()), |(id, hash)| (id, hash.to_vec()));
+    loop {
+        let links = chain::links(transaction, id).await?;
+        if links.is_empty() {
+            break;
+        }
+        for link in links {
+            if link.id != id + 1 {
+                return Ok(Some(Finding::Missing {
+                    first: id + 1,
+                    last: link.id - 1,
+                }));
+            }
+            if link.prev != hash {
+                return Ok(Some(Finding::Replaced { id }));
+            }
+            if !link.is_whole() {
+                return Ok(Some(Finding::Altered { id: link.id }));
+            }
+            (id, hash) = (link.id, link.hash);
+        }
+    }
+    Ok(match head {
+        (number, found) if number == id && found == hash => None,
+        (number, _) if number > id => Some(Finding::Missing {
+            first: id + 1,
+            last: number,
+        }),
+        _ => Some(Finding::HeadBehind { id }),
+    })
+}
+
+async fn lock(transaction: &Transaction<'_>) -> Result<bool, Error> {
+    const LOCK: &str = "\
+-- audit_checkpoint_lock
+SELECT pg_try_advisory_xact_lock($1)";
+    let row = transaction
+        .query_one(LOCK, &[&CHECKPOINT_LOCK])
+        .await
+        .map_err(Error::statement("audit_checkpoint_lock"))?;
+    Ok(row.get(0))
+}
+
+async fn last(transaction: &Transaction<'_>) -> Result<Option<Stored>, Error> {
+    const LAST: &str = "\
+-- audit_last_checkpoint
+SELECT number, audit_id, hash, (extract(epoch FROM at) * 1000000)::bigint, key_id, signature
+FROM audit_checkpoint WHERE isfinite(at) ORDER BY number DESC LIMIT 1";
+    let row = transaction
+        .query_opt(LAST, &[])
+        .await
+        .map_err(Error::statement("audit_last_checkpoint"))?;
+    Ok(row.as_ref().map(Stored::from_row))
+}
+
+async fn now_us(transaction: &Transaction<'_>) -> Result<i64, Error> {
+    const NOW: &str = "\
+-- now_us
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+    let row = transaction
+        .query_one(NOW, &[])
+        .await
+        .map_err(Error::statement("now_us"))?;
+    Ok(row.get(0))
+}
+
+async fn insert(transaction: &Transaction<'_>, new: &Stored) -> Result<(), Error> {
+    const INSERT: &str = "\
+-- audit_checkpoint
+INSERT INTO audit_checkpoint (number, audit_id, hash, at, key_id, signature)
+VALUES ($1, $2, $3, timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5, $6)";
+    let Stored {
+        number,
+        audit_id,
+        hash,
+        at_us,
+        key_id,
+        signature,
+    } = new;
+    transaction
+        .execute(INSERT, &[number, audit_id, hash, at_us, key_id, signature])
+        .await
+        .map_err(Error::statement("audit_checkpoint"))?;
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Errors of other parts, as the API says them.
+
+use super::ApiError;
+use vmscope_store::access::{Failure, Refusal};
+
+impl From<vmscope_store::Error> for ApiError {
+    /// Logs what the caller is not told.
+    fn from(error: vmscope_store::Error) -> Self {
+        if let vmscope_store::Error::TooMuch { limit } = error {
+            return Self::TooMuch { limit };
+        }
+        let (transient, unprepared) = (error.is_transient(), error.is_unprepared());
+        let chain = format!("{:#}", anyhow::Error::from(error));
+        if unprepared {
+            tracing::warn!(
+                error = chain,
+                "database lacks tables of this version, which a collector makes"
+            );
+            Self::DatabaseUnavailable
+        } else if transient {
+            tracing::warn!(error = chain, "database can't answer");
+            Self::DatabaseUnavailable
+        } else {
+            tracing::error!(error = chain, "database query failed");
+            Self::Internal
+        }
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => refusal.into(),
+            Failure::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            // What the path names is not there; handlers that name things in a body say which field.
+            Refusal::Unknown(_) => Self::NotFound,
+            Refusal::NameTaken | Refusal::EmailTaken | Refusal::AlreadyGranted => Self::NameTaken,
+            Refusal::InUse => Self::InUse,
+            Refusal::BuiltIn => Self::BuiltIn,
+            Refusal::LastAdministrator => Self::LastAdministrator,
+            Refusal::Cycle => Self::Cycle,
+            Refusal::Escalation(permission) => Self::forbidden(permission.as_str()),
+            Refusal::UnknownPermission(permission) => {
+                Self::parameter("permission", format_args!("there is no {permission}"))
+            }
+            Refusal::Malformed(constraint) => {
+                Self::parameter("body", format_args!("a value breaks {constraint}"))
+            }
+        }
+    }
+}
