@@ -3,6 +3,7 @@
 //! Whether it answers is one state for the whole collector: each change is logged once and shows in `/readyz`, each
 //! failed call is counted.
 
+use crate::config;
 use crate::metrics::Metrics;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use vmscope_link::Backoff;
 use vmscope_service::{Secret, admin::Check};
-use vmscope_store::{Error, Store, ingest::Writer};
+use vmscope_store::{Error, Store, ingest::Writer, schema};
 
 /// First pause before a failed call is tried again.
 const RETRY_BASE: Duration = Duration::from_millis(50);
@@ -127,13 +128,13 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Connects and brings the schema up to date, however long the database takes.
-    pub(crate) async fn open(url: Secret<String>, availability: Availability) -> Result<Self, Failure> {
-        let store = availability.insist(|| Store::open(url.expose())).await?;
+    /// Connects and brings the schema and its rights up to date, however long the database takes.
+    pub(crate) async fn open(config: &config::Database, availability: Availability) -> Result<Self, Failure> {
+        let store = availability.insist(|| prepare(config)).await?;
         Ok(Self {
             store,
             availability,
-            url,
+            url: config.url.clone(),
         })
     }
 
@@ -141,6 +142,15 @@ impl Database {
     pub(crate) async fn writer(&self) -> Result<Writer, Error> {
         Writer::connect(self.url.expose()).await
     }
+}
+
+/// Brings the schema up to date, and the rights of the web servers' role.
+pub(crate) async fn prepare(config: &config::Database) -> Result<Store, Error> {
+    let store = Store::open(config.url.expose()).await?;
+    if let Some(role) = &config.web_role {
+        schema::grant_web(&store, role).await?;
+    }
+    Ok(store)
 }
 
 /// An error with its causes in one line.

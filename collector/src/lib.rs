@@ -2,11 +2,12 @@
 //!
 //! [`start`] binds both addresses at once and returns; the database may be away and is waited for. The parts:
 //! `ingest` (sessions, budget, writers), `feed` (live samples past the database), `enrol` (certificates: who gets one, who is
-//! let in), `upkeep` (partitions, retention, size), `status` (what it says of itself for the health page).
+//! let in), `upkeep` (partitions, retention, size), `audit` (signs the trail), `status` (what it says of itself for the health page).
 //!
 //! Invariants: what is acknowledged is committed; what is committed is committed once; memory is bounded whoever sends
 //! and however slow the database is.
 
+mod audit;
 pub mod cli;
 pub mod config;
 mod database;
@@ -31,6 +32,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use vmscope_link::{Identity, Limits, Listener};
 use vmscope_service::{Health, Lifecycle, admin};
+use vmscope_vault::KeySource;
 
 /// Why a collector could not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +46,9 @@ pub enum Error {
     /// The authority can't be used.
     #[error("certificates can't be signed")]
     Authority(#[source] enrol::authority::Error),
+    /// The master keys can't be used.
+    #[error("the vault can't be used")]
+    Vault(#[source] vmscope_vault::Error),
     /// The database refuses to be used.
     #[error("database can't be used")]
     Database(#[source] vmscope_store::Error),
@@ -71,6 +76,7 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let health = Health::new();
     let availability = Availability::new(health.check("database"), metrics.clone(), lifecycle.stopping());
     let standing = Standing::new(identity.clone(), config.authority.as_ref()).map_err(Error::Authority)?;
+    let keys = KeySource::find(&config.vault).map_err(Error::Vault)?;
     let limits = Limits {
         enrolment: true,
         ..Limits::default()
@@ -90,6 +96,7 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
         address,
         config: config.clone(),
         seals,
+        keys,
         metrics,
         lifecycle: lifecycle.clone(),
     };
@@ -97,12 +104,12 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     Ok(Collector { address, admin })
 }
 
-/// Brings the database's schema up to date. [`start`] does it too, but in the background.
+/// Brings the database's schema up to date, and the rights of the web servers' role. [`start`] does it too, but in the background.
 ///
 /// # Errors
 /// When the database does not answer or can't be used.
 pub async fn migrate(config: &config::Database) -> Result<(), Error> {
-    vmscope_store::Store::open(config.url.expose())
+    database::prepare(config)
         .await
         .map(|_| ())
         .map_err(Error::Database)
@@ -114,13 +121,14 @@ struct Part {
     address: SocketAddr,
     config: Config,
     seals: enrol::Seals,
+    keys: Option<KeySource>,
     metrics: Metrics,
     lifecycle: Lifecycle,
 }
 
 /// Opens the database, then takes sessions until the stop.
 async fn ingest(part: Part, listener: Arc<Listener>, availability: Availability) -> Result<(), Error> {
-    match Database::open(part.config.database.url.clone(), availability).await {
+    match Database::open(&part.config.database, availability).await {
         Ok(database) => part.serve(Arc::new(database), listener).await,
         Err(failure) => Err(failure),
     }
@@ -137,12 +145,14 @@ impl Part {
             address,
             config,
             seals,
+            keys,
             metrics,
             lifecycle,
         } = self;
         let writers = config.database.writers.get();
         let introduction = status::introduce(&database, name.clone(), address.to_string(), writers).await?;
-        let work = upkeep::spawn(&lifecycle, &database, config.database.retention_days);
+        let mut work = upkeep::spawn(&lifecycle, &database, config.database.retention_days);
+        work.extend(audit::spawn(&lifecycle, &database, keys));
         let heart = Heart::new(Arc::clone(&database), introduction, metrics.clone(), work);
         lifecycle.spawn("status", heart.run(lifecycle.stopping()));
         let gate = Arc::new(Gate::new(Arc::clone(&database)));

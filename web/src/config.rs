@@ -3,6 +3,7 @@
 use crate::limit;
 use serde::{Deserialize, Deserializer, de};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use vmscope_link::IdentityFiles;
 use vmscope_service::{Secret, telemetry};
 
@@ -10,8 +11,8 @@ use vmscope_service::{Secret, telemetry};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// TCP address of the dashboard and the API; loopback only.
-    #[serde(default = "default_listen", deserialize_with = "loopback")]
+    /// TCP address of the dashboard and the API: HTTP on loopback unless there is a certificate, HTTPS everywhere else.
+    #[serde(default = "default_listen")]
     pub listen: SocketAddr,
     /// TCP address of the admin endpoint; loopback only.
     #[serde(default = "default_admin", deserialize_with = "loopback")]
@@ -26,6 +27,12 @@ pub struct Config {
     /// How often one address may ask.
     #[serde(default)]
     pub limits: limit::Config,
+    /// The certificate that browsers see.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+    /// Where a self-signed certificate is kept when another address than loopback has none.
+    #[serde(default = "default_state_dir")]
+    pub state_dir: PathBuf,
     /// What is logged.
     #[serde(default)]
     pub telemetry: telemetry::Config,
@@ -39,6 +46,20 @@ pub struct Database {
     pub url: Secret<String>,
 }
 
+/// A certificate with its key, in PEM; both are read again when they change.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate, followed by those that vouch for it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+fn default_state_dir() -> PathBuf {
+    PathBuf::from("/var/lib/vmscope-web")
+}
+
 const fn default_listen() -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8780)
 }
@@ -47,15 +68,14 @@ const fn default_admin() -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8781)
 }
 
-/// Nobody is asked who they are yet, so nobody from outside may ask.
+/// The admin endpoint asks nobody who he is.
 fn loopback<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let address = SocketAddr::deserialize(deserializer)?;
     if address.ip().is_loopback() {
         return Ok(address);
     }
     Err(de::Error::custom(format_args!(
-        "{address} is no loopback address: vmscope has no access control yet, so it listens on 127.0.0.1 or [::1] only; \
-         put a reverse proxy with access control before it, or use an SSH tunnel"
+        "{address} is no loopback address: the admin endpoint has no access control, so it listens on 127.0.0.1 or [::1] only"
     )))
 }
 

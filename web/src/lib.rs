@@ -11,6 +11,7 @@ mod auth;
 mod certificate;
 pub mod cli;
 pub mod config;
+mod docs;
 pub mod error;
 mod guard;
 pub mod language;
@@ -19,7 +20,9 @@ pub mod live;
 mod observe;
 pub mod openapi;
 mod router;
+mod serve;
 mod state;
+pub mod tls;
 
 pub use config::Config;
 pub use state::App;
@@ -28,10 +31,9 @@ use auth::Auth;
 use live::Hub;
 use prometheus_client::registry::Registry;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use vmscope_link::{Dialer, Identity};
 use vmscope_service::admin::Check;
 use vmscope_service::{Health, Lifecycle, admin};
@@ -52,6 +54,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// There is no certificate to serve with.
+    #[error("https can't be served")]
+    Certificate(#[source] tls::Error),
     /// The admin endpoint can't be served.
     #[error("admin endpoint can't be served")]
     Admin(#[source] admin::Error),
@@ -85,8 +90,9 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
         address: config.listen,
         source,
     };
-    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let listener = TcpListener::bind(config.listen).map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
+    let tls = tls::prepare(config, lifecycle).await.map_err(Error::Certificate)?;
     let (health, mut registry) = (Health::new(), Registry::default());
     let requests = observe::Requests::new(&mut registry);
     let hub = Arc::new(Hub::new(&mut registry));
@@ -115,11 +121,10 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
         stopping: lifecycle.stopping(),
     };
     limit::sweep(lifecycle, app.clone());
-    let service = router::build(app, requests).into_make_service_with_connect_info::<SocketAddr>();
-    let server =
-        axum::serve(listener, service).with_graceful_shutdown(lifecycle.stopping().cancelled_owned());
-    lifecycle.spawn("http", async move { server.await });
-    tracing::info!(web.address = %address, "dashboard and api listen");
+    let is_secure = tls.is_some();
+    let server = serve::run(listener, tls, router::build(app, requests), lifecycle.stopping());
+    lifecycle.spawn("http", server);
+    tracing::info!(web.address = %address, web.tls = is_secure, "dashboard and api listen");
     Ok(Web { address, admin })
 }
 

@@ -3,8 +3,11 @@
 use crate::access::Access::{Needs, Public};
 use crate::access::{Access, Routes};
 use crate::api::extract::MAX_BODY_BYTES;
-use crate::api::{agent, document, gap, host, live, metric, overview, series, system, vm};
+use crate::api::{
+    agent, audit, document, gap, group, host, live, metric, overview, role, series, system, user, user_access, vm,
+};
 use crate::assets;
+use crate::docs;
 use crate::auth::Visitor;
 use crate::error::{self, ApiError};
 use crate::observe::{self, Requests};
@@ -29,7 +32,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The documented routes: a route is in the document because it is served.
 pub(crate) fn api() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Base::openapi()).nest(API, resources(Routes::default()).finish())
+    let routes = people(resources(Routes::default()));
+    OpenApiRouter::with_openapi(Base::openapi()).nest(API, routes.finish())
 }
 
 fn resources(routes: Routes) -> Routes {
@@ -48,10 +52,44 @@ fn resources(routes: Routes) -> Routes {
         .route(Public, routes!(document::get_openapi))
 }
 
+/// People, what they may do, and what they did.
+fn people(routes: Routes) -> Routes {
+    routes
+        .route(Needs("user.read"), routes!(user::list_users))
+        .route(Needs("user.write"), routes!(user::create_user))
+        .route(Needs("user.read"), routes!(user::get_user))
+        .route(Needs("user.write"), routes!(user::change_user, user::delete_user))
+        .route(Needs("user.write"), routes!(user::reset_password))
+        .route(Needs("user.write"), routes!(user::unlock_user))
+        .route(Needs("user.write"), routes!(user::reset_two_factor))
+        .route(Needs("user.read"), routes!(user_access::list_user_sessions))
+        .route(Needs("user.write"), routes!(user_access::end_user_sessions))
+        .route(Needs("user.read"), routes!(user_access::list_grants))
+        .route(Needs("grant.write"), routes!(user_access::create_grant))
+        .route(Needs("grant.write"), routes!(user_access::delete_grant))
+        .route(Needs("user.read"), routes!(user_access::get_access))
+        .route(Needs("user.read"), routes!(user_access::get_why))
+        .route(Needs("role.read"), routes!(role::list_roles))
+        .route(Needs("role.write"), routes!(role::create_role))
+        .route(Needs("role.read"), routes!(role::get_role))
+        .route(Needs("role.write"), routes!(role::change_role, role::delete_role))
+        .route(Access::Login, routes!(role::list_permissions))
+        .route(Needs("role.read"), routes!(role::list_holders))
+        .route(Needs("group.read"), routes!(group::list_groups))
+        .route(Needs("group.write"), routes!(group::create_group))
+        .route(Needs("group.read"), routes!(group::get_group))
+        .route(Needs("group.write"), routes!(group::change_group, group::delete_group))
+        .route(Needs("group.read"), routes!(group::list_members))
+        .route(Needs("group.write"), routes!(group::change_members))
+        .route(Needs("audit.read"), routes!(audit::list_audit))
+        .route(Needs("audit.read"), routes!(audit::export_audit))
+}
+
 /// Everything that the address serves. The layers run from the last to the first.
 pub(crate) fn build(app: App, requests: Requests) -> Router {
     let (api, _) = api().split_for_parts();
-    api.route("/api", routing::any(not_found))
+    api.merge(docs::routes())
+        .route("/api", routing::any(not_found))
         .route("/api/{*rest}", routing::any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(never_stored))

@@ -1,8 +1,10 @@
 //! The commands of `vmscope-collector`.
 
+mod audit;
 mod ca;
 mod enrol;
 mod host;
+mod key;
 
 use crate::enrol::authority::Standing;
 use crate::{Config, start};
@@ -12,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vmscope_link::Identity;
 use vmscope_service::{Lifecycle, config, telemetry};
+use vmscope_store::audit::{Actor, Context};
 use vmscope_store::{Store, schema};
+use vmscope_vault::KeySource;
 
 /// Takes samples from agents, stores them in PostgreSQL and feeds web servers.
 #[derive(Debug, Parser)]
@@ -39,6 +43,12 @@ enum Command {
     /// List hosts with their certificates, refuse them, remove them.
     #[command(subcommand)]
     Host(host::Command),
+    /// Make, rotate and retire the master keys that secrets are sealed under.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Look whether the audit trail is as vmscope left it.
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +80,8 @@ pub async fn main(arguments: Arguments) -> ExitCode {
         Command::Ca(command) => ca::run(command).map(|()| ExitCode::SUCCESS),
         Command::Enrol(command) => enrol::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Host(command) => host::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Key(command) => key::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Audit(command) => audit::run(command).await.map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         // There may be no log to write to, and nobody to tell when standard error is closed.
@@ -91,6 +103,7 @@ fn check(file: &ConfigFile) -> anyhow::Result<()> {
     let config = file.load()?;
     telemetry::check(&config.telemetry)?;
     Standing::new(Identity::load(&config.identity)?, config.authority.as_ref())?;
+    KeySource::find(&config.vault)?;
     Store::new(config.database.url.expose())?;
     Ok(())
 }
@@ -99,6 +112,23 @@ async fn migrate(file: &ConfigFile) -> anyhow::Result<()> {
     let config = file.load()?;
     telemetry::init(&config.telemetry)?;
     Ok(crate::migrate(&config.database).await?)
+}
+
+/// Somebody at the command line, for the audit trail. Who may run it can do everything; the name is the one that the system
+/// tells.
+fn operator() -> Context {
+    let user = ["SUDO_USER", "USER"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
+    let name = user.map_or_else(
+        || "command line".to_owned(),
+        |user| format!("command line ({user})"),
+    );
+    Context {
+        actor: Actor::System { name },
+        remote: String::new(),
+        request_id: String::new(),
+    }
 }
 
 /// Prints a command's result.

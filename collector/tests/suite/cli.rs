@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use vmscope_store::Flavor;
 
-fn collector(arguments: &[&str]) -> Output {
+pub(crate) fn collector(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vmscope-collector"))
         .args(arguments)
         .output()
@@ -13,7 +13,7 @@ fn collector(arguments: &[&str]) -> Output {
 }
 
 /// Makes an authority, a certificate and a configuration in `folder`; gives the configuration's path.
-fn configure(folder: &Path, url: &str) -> String {
+pub(crate) fn configure(folder: &Path, url: &str) -> String {
     let (ca, out) = (folder.join("ca"), folder.join("collector"));
     let (ca, out) = (ca.to_str().expect("text"), out.to_str().expect("text"));
     assert!(collector(&["ca", "init", "--dir", ca]).status.success());

@@ -6,12 +6,14 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod audit;
 mod certificates;
 mod cli;
 mod failures;
 mod feed;
 mod flow;
 mod ingest;
+mod keys;
 mod refusals;
 mod relay;
 mod sessions;

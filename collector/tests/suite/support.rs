@@ -73,6 +73,7 @@ impl Site {
             identity: IdentityFiles::within("unused".as_ref()),
             authority: None,
             database: config::Database::new(Secret::new(url.to_owned())),
+            vault: vmscope_vault::Config::default(),
             limits: config::Limits::default(),
             telemetry: telemetry::Config::default(),
         };

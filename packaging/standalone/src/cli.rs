@@ -1,5 +1,6 @@
 //! The command line of `vmscope`.
 
+use crate::database::Urls;
 use crate::parts;
 use crate::postgres::Server;
 use anyhow::Context;
@@ -69,16 +70,24 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Some(_) => None,
         None => Some(start_database(&data_dir).await?),
     };
-    let url = options
-        .database_url
-        .clone()
-        .or_else(|| server.as_ref().map(|server| server.url.clone()));
-    let ended = serve(&options, &data_dir, url.context("a database")?).await;
+    let ended = match urls(&options, &data_dir, server.as_ref()).await {
+        Ok(urls) => serve(&options, &data_dir, &urls).await,
+        Err(error) => Err(error),
+    };
     // After the last commit, and also when a part did not start.
     if let Some(server) = server {
         tokio::task::spawn_blocking(move || server.stop()).await?;
     }
     ended
+}
+
+/// How the parts reach the database.
+async fn urls(options: &Options, data_dir: &Path, server: Option<&Server>) -> anyhow::Result<Urls> {
+    match (&options.database_url, server) {
+        (Some(url), _) => Ok(Urls::shared(url)),
+        (None, Some(server)) => Urls::private(server, data_dir).await,
+        (None, None) => anyhow::bail!("there is no database"),
+    }
 }
 
 /// Only one vmscope may work in a data directory. The lock goes with the process, whatever ends it.
@@ -91,9 +100,9 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-async fn serve(options: &Options, data_dir: &Path, database_url: String) -> anyhow::Result<ExitCode> {
+async fn serve(options: &Options, data_dir: &Path, urls: &Urls) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new();
-    let address = parts::start(options, data_dir, database_url, &lifecycle).await?;
+    let address = parts::start(options, data_dir, urls, &lifecycle).await?;
     lifecycle.spawn_finite("greeting", crate::ready::announce(address, lifecycle.stopping()));
     Ok(lifecycle.run().await)
 }

@@ -4,6 +4,7 @@
 //! loopback, certificates from an authority in the data directory. For one box, or for a first look.
 
 pub mod cli;
+mod database;
 mod identities;
 mod parts;
 pub mod postgres;

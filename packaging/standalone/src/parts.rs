@@ -1,12 +1,14 @@
 //! The three programs, configured for one machine and started in one lifecycle.
 
 use crate::cli::Options;
+use crate::database::Urls;
 use crate::identities::Identities;
 use anyhow::{Context, ensure};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use vmscope_agent::sampler::GuestConfig;
 use vmscope_service::{Lifecycle, Secret, telemetry};
+use vmscope_vault::Keyring;
 
 /// Everything inside listens on loopback, on ports that the system chooses.
 const INSIDE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -18,7 +20,7 @@ const INSIDE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 pub(crate) async fn start(
     options: &Options,
     data_dir: &Path,
-    database_url: String,
+    urls: &Urls,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
     ensure!(
@@ -27,10 +29,11 @@ pub(crate) async fn start(
         options.listen
     );
     let identities = Identities::prepare(data_dir)?;
-    let collector = start_collector(&identities, &database_url, lifecycle)
+    let vault = vault(data_dir)?;
+    let collector = start_collector(&identities, urls, vault, lifecycle)
         .await
         .context("collector")?;
-    let web = start_web(options, &identities, database_url, collector, lifecycle)
+    let web = start_web(options, &identities, urls, collector, lifecycle)
         .await
         .context("web service")?;
     start_agent(options, data_dir, &identities, collector, lifecycle)
@@ -39,9 +42,22 @@ pub(crate) async fn start(
     Ok(web)
 }
 
+/// The master keys in the data directory; the first start makes one.
+fn vault(data_dir: &Path) -> anyhow::Result<vmscope_vault::Config> {
+    let path = data_dir.join("master-keys");
+    if !path.exists() {
+        Keyring::generate_into(&path)?;
+        tracing::info!(path = %path.display(), "made a master key: without it, secrets in the database can't be read");
+    }
+    Ok(vmscope_vault::Config {
+        master_keys: Some(path),
+    })
+}
+
 async fn start_collector(
     identities: &Identities,
-    database_url: &str,
+    urls: &Urls,
+    vault: vmscope_vault::Config,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
     let config = vmscope_collector::Config {
@@ -51,7 +67,11 @@ async fn start_collector(
         authority: Some(vmscope_collector::config::Authority::new(
             identities.authority_dir.clone(),
         )),
-        database: vmscope_collector::config::Database::new(Secret::new(database_url.to_owned())),
+        database: vmscope_collector::config::Database {
+            web_role: urls.web_role.clone(),
+            ..vmscope_collector::config::Database::new(Secret::new(urls.collector.clone()))
+        },
+        vault,
         limits: vmscope_collector::config::Limits::default(),
         telemetry: telemetry::Config::default(),
     };
@@ -64,7 +84,7 @@ async fn start_collector(
 async fn start_web(
     options: &Options,
     identities: &Identities,
-    database_url: String,
+    urls: &Urls,
     collector: SocketAddr,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
@@ -74,7 +94,7 @@ async fn start_web(
         collectors: vec![collector.to_string()],
         identity: identities.web.files.clone(),
         database: vmscope_web::config::Database {
-            url: Secret::new(database_url),
+            url: Secret::new(urls.web.clone()),
         },
         telemetry: telemetry::Config::default(),
     };

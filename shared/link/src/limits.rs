@@ -21,6 +21,9 @@ pub(crate) const INCOMING_BYTES: u64 = 16 << 10;
 /// Bytes that are held for all connections before they are accepted.
 pub(crate) const INCOMING_TOTAL_BYTES: u64 = 4 << 20;
 
+/// Bytes that a listener's socket should hold in each direction: a thousand hosts tick at the same moment.
+pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
 /// Times of a connection. The shorter idle time-out of the two sides holds, and never less than three of QUIC's probe
 /// time-outs, which grow with the round trip.
 ///

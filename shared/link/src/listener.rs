@@ -10,15 +10,18 @@ use crate::fingerprint::Fingerprint;
 use crate::fork::Fork;
 use crate::identity::Identity;
 use crate::limits::{
-    CALM_PART, INCOMING_BYTES, INCOMING_TOTAL_BYTES, Limits, Side, WAITING_PER_HANDSHAKE, transport,
+    CALM_PART, INCOMING_BYTES, INCOMING_TOTAL_BYTES, Limits, SOCKET_BUFFER_BYTES, Side,
+    WAITING_PER_HANDSHAKE, transport,
 };
 use crate::role::Role;
 use crate::session::{CloseCode, Session};
 use crate::tls;
 use quinn::crypto::rustls::HandshakeData;
-use quinn::{Connection, Endpoint, ServerConfig, VarInt};
+use quinn::{Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, VarInt};
 use rustls::pki_types::CertificateDer;
-use std::net::SocketAddr;
+use socket2::SockRef;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -38,7 +41,12 @@ impl Listener {
     /// [`Error::Tls`] when the identity can't serve, [`Error::Bind`] when the address can't be bound.
     pub fn bind(address: SocketAddr, identity: &Identity, limits: Limits) -> Result<Self, Error> {
         let config = configuration(identity, &limits)?;
-        let endpoint = Endpoint::server(config, address).map_err(|source| Error::Bind { address, source })?;
+        let listen = || {
+            let socket = bind_wide(address)?;
+            let runtime = Arc::new(TokioRuntime);
+            Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
+        };
+        let endpoint = listen().map_err(|source| Error::Bind { address, source })?;
         let handshakes = Arc::new(Semaphore::new(limits.handshakes));
         Ok(Self {
             endpoint,
@@ -104,6 +112,17 @@ impl Listener {
             .close(VarInt::from_u32(CloseCode::Done as u32), reason.as_bytes());
         self.endpoint.wait_idle().await;
     }
+}
+
+/// A socket with room for what a whole fleet sends at the same moment, as far as the system grants it
+/// (`net.core.rmem_max`, `net.core.wmem_max`): what finds no room is lost, and QUIC has to send it again.
+fn bind_wide(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(address)?;
+    let options = SockRef::from(&socket);
+    // The system grants less than asked for without saying so; what it gave before is enough for a small fleet.
+    let _ = options.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+    let _ = options.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+    Ok(socket)
 }
 
 fn configuration(identity: &Identity, limits: &Limits) -> Result<ServerConfig, Error> {
@@ -247,4 +266,19 @@ pub(crate) fn peer(connection: &Connection) -> Result<(Role, Fingerprint), crate
     let leaf = chain.as_ref().and_then(|chain| chain.first());
     let leaf: &[u8] = leaf.map_or(&[], |leaf| leaf);
     Ok((Role::from_certificate(leaf)?, Fingerprint::of(leaf)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_has_as_much_room_as_the_system_grants() {
+        let granted = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap();
+        let granted: usize = granted.trim().parse().unwrap();
+        let socket = bind_wide(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        // Linux doubles what it is asked for, for its own bookkeeping.
+        let room = SockRef::from(&socket).recv_buffer_size().unwrap();
+        assert_eq!(room, 2 * granted.min(SOCKET_BUFFER_BYTES));
+    }
 }

@@ -30,7 +30,7 @@ CREATE INDEX audit_actor ON audit (actor_user_id, id);
 
 -- One row: the newest entry. Locked by each transaction that adds one, until it ends.
 CREATE TABLE audit_head (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     id bigint NOT NULL,
     hash bytea NOT NULL
 );

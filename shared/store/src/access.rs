@@ -55,6 +55,9 @@ pub enum Refusal {
     /// It would give what the acting person does not hold.
     #[error("only somebody who has the permission {0} there may do this")]
     Escalation(Permission),
+    /// Too many failures to log in; the lock fell while this attempt was under way.
+    #[error("too many failures to log in")]
+    Locked,
     /// No permission of this build.
     #[error("there is no permission {0}")]
     UnknownPermission(Permission),
@@ -178,4 +181,30 @@ pub(crate) fn actor_name(context: &Context) -> &str {
         | Actor::Token { name, .. }
         | Actor::System { name } => name,
     }
+}
+
+/// Whether the virtual machine whose id is `vm` is within a reach, whose groups are the parameters number `allowed` and `denied`: see
+/// [`Reach::allowed`](vmscope_model::access::Reach::allowed). For a reach of everything nothing is left of it when it is planned.
+pub(crate) fn vm_within(vm: &str, allowed: u8, denied: u8) -> String {
+    format!(
+        "(${allowed}::uuid[] IS NULL
+        OR EXISTS (SELECT FROM vm_group_member m WHERE m.vm_id = {vm} AND m.group_id = ANY (${allowed})))
+    AND (${denied}::uuid[] = '{{}}'
+        OR NOT EXISTS (SELECT FROM vm_group_member m WHERE m.vm_id = {vm} AND m.group_id = ANY (${denied})))"
+    )
+}
+
+/// Whether the host whose id is `host` is within a reach: one of its virtual machines is in an allowed group, and none in a denied one.
+pub(crate) fn host_within(host: &str, allowed: u8, denied: u8) -> String {
+    let member = |groups: u8| {
+        format!(
+            "EXISTS (SELECT FROM vm JOIN vm_group_member m ON m.vm_id = vm.id
+            WHERE vm.host_id = {host} AND m.group_id = ANY (${groups}))"
+        )
+    };
+    format!(
+        "(${allowed}::uuid[] IS NULL OR {}) AND (${denied}::uuid[] = '{{}}' OR NOT {})",
+        member(allowed),
+        member(denied)
+    )
 }

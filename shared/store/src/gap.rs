@@ -1,9 +1,11 @@
 //! Gaps: samples that should exist and do not.
 
+use crate::access::{host_within, vm_within};
 use crate::entity::Reference;
 use crate::{Error, Page, Paging, Store};
 use jiff::Timestamp;
 use tokio_postgres::Row;
+use vmscope_model::access::Reach;
 use vmscope_model::{Cause, HostId, Position, VmId};
 
 /// A span of time for which samples are missing.
@@ -103,6 +105,8 @@ pub struct Filter {
     pub from: Option<Timestamp>,
     /// Only those that begin at this moment or earlier.
     pub to: Option<Timestamp>,
+    /// Only those of virtual machines within this, and of whole hosts within it.
+    pub reach: Reach,
     /// Page.
     pub paging: Paging,
 }
@@ -133,17 +137,26 @@ WHERE ($1::uuid IS NULL OR g.host_id = (SELECT id FROM host WHERE uuid = $1))
 /// # Errors
 /// The database's failures.
 pub async fn page(store: &Store, filter: &Filter) -> Result<(Page<Entry>, Vec<CauseTotal>), Error> {
+    let within = |allowed: u8, denied: u8| {
+        let (host, vm) = (
+            host_within("g.host_id", allowed, denied),
+            vm_within("g.vm_id", allowed, denied),
+        );
+        format!("\n  AND CASE WHEN g.vm_id IS NULL THEN {host} ELSE {vm} END")
+    };
     let entries = format!(
         "-- page_gaps
 SELECT g.*, h.uuid AS host_uuid, h.name AS host_name, v.uuid AS vm_uuid, v.name AS vm_name
-FROM (SELECT g.* FROM gap g {CHOSEN}\nORDER BY g.to_at DESC, g.id DESC LIMIT $7 OFFSET $8) g
+FROM (SELECT g.* FROM gap g {CHOSEN}{}\nORDER BY g.to_at DESC, g.id DESC LIMIT $7 OFFSET $8) g
 JOIN host h ON h.id = g.host_id LEFT JOIN vm v ON v.id = g.vm_id
-ORDER BY g.to_at DESC, g.id DESC"
+ORDER BY g.to_at DESC, g.id DESC",
+        within(9, 10)
     );
     let totals = format!(
         "-- total_gaps
 SELECT g.cause, count(*), coalesce(sum(g.ticks), 0)::int8, count(*) FILTER (WHERE g.ticks = 0 AND g.cause <> $7)
-FROM gap g {CHOSEN}\nGROUP BY g.cause ORDER BY count(*) DESC, g.cause"
+FROM gap g {CHOSEN}{}\nGROUP BY g.cause ORDER BY count(*) DESC, g.cause",
+        within(8, 9)
     );
     let (host, vm) = (filter.host.map(|host| host.0), filter.vm.map(|vm| vm.0));
     let (limit, offset) = (filter.paging.limit(), filter.paging.offset());
@@ -154,16 +167,32 @@ FROM gap g {CHOSEN}\nGROUP BY g.cause ORDER BY count(*) DESC, g.cause"
         to,
         ..
     } = filter;
+    let (allowed, denied) = (filter.reach.allowed(), filter.reach.denied());
     let client = store.get().await?;
     let totals = client
         .query(
             &totals,
-            &[&host, &vm, cause, group, from, to, &Cause::ClockStep.name()],
+            &[
+                &host,
+                &vm,
+                cause,
+                group,
+                from,
+                to,
+                &Cause::ClockStep.name(),
+                &allowed,
+                &denied,
+            ],
         )
         .await
         .map_err(Error::statement("total_gaps"))?;
     let rows = client
-        .query(&entries, &[&host, &vm, cause, group, from, to, &limit, &offset])
+        .query(
+            &entries,
+            &[
+                &host, &vm, cause, group, from, to, &limit, &offset, &allowed, &denied,
+            ],
+        )
         .await
         .map_err(Error::statement("page_gaps"))?;
     let totals: Vec<CauseTotal> = totals.iter().map(total).collect();

@@ -1,9 +1,11 @@
 //! Hosts, as lists and pages show them.
 
+use crate::access::{host_within, vm_within};
 use crate::{Error, Order, Page, Paging, REPORTING_S, Store, page};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use vmscope_model::HostId;
+use vmscope_model::access::Reach;
 
 /// A host. Facts that its agent could not read are empty or 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,10 @@ pub enum Sort {
 pub struct Filter {
     /// Part of the name in any case, or the beginning of the UUID; empty for all.
     pub search: String,
+    /// Only hosts within this.
+    pub reach: Reach,
+    /// Of their virtual machines, only those within this are counted.
+    pub vm_reach: Reach,
     /// Order.
     pub order: Order<Sort>,
     /// Page.
@@ -76,21 +82,22 @@ LEFT JOIN LATERAL (
 /// # Errors
 /// The database's failures.
 pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Host>, Error> {
-    const COUNT_HOSTS: &str = "\
--- count_hosts
-SELECT count(*) FROM host h WHERE h.name ILIKE $1 OR h.uuid::text LIKE $2";
     let column = match filter.order.by {
         Sort::Name => "h.name",
         Sort::LastSampleAt => "p.last_sample_at",
     };
     let order = filter.order.clause(column, "h.id");
-    let statement = format!(
-        "-- list_hosts{HOST}\nWHERE h.name ILIKE $2 OR h.uuid::text LIKE $3\n{order} LIMIT $4 OFFSET $5"
-    );
+    let chosen = |first: u8| {
+        let (second, within) = (first + 1, host_within("h.id", first + 2, first + 3));
+        format!("\nWHERE (h.name ILIKE ${first} OR h.uuid::text LIKE ${second})\n  AND {within}")
+    };
+    let count = format!("-- count_hosts\nSELECT count(*) FROM host h{}", chosen(1));
+    let statement = format!("-- list_hosts{HOST}{}\n{order} LIMIT $6 OFFSET $7", chosen(2));
     let (name, uuid) = page::patterns(&filter.search);
+    let (allowed, denied) = (filter.reach.allowed(), filter.reach.denied());
     let client = store.get().await?;
     let total = client
-        .query_one(COUNT_HOSTS, &[&name, &uuid])
+        .query_one(&count, &[&name, &uuid, &allowed, &denied])
         .await
         .map_err(Error::statement("count_hosts"))?;
     let rows = client
@@ -100,6 +107,8 @@ SELECT count(*) FROM host h WHERE h.name ILIKE $1 OR h.uuid::text LIKE $2";
                 &REPORTING_S,
                 &name,
                 &uuid,
+                &allowed,
+                &denied,
                 &filter.paging.limit(),
                 &filter.paging.offset(),
             ],
@@ -108,38 +117,47 @@ SELECT count(*) FROM host h WHERE h.name ILIKE $1 OR h.uuid::text LIKE $2";
         .map_err(Error::statement("list_hosts"))?;
     drop(client);
     Ok(Page {
-        items: with_states(store, &rows).await?,
+        items: with_states(store, &rows, &filter.vm_reach).await?,
         total: total.get(0),
     })
 }
 
-/// One host.
+/// One host, if it is within `reach`; of its virtual machines those within `vm_reach` are counted.
 ///
 /// # Errors
 /// The database's failures.
-pub async fn get(store: &Store, id: HostId) -> Result<Option<Host>, Error> {
-    let statement = format!("-- get_host{HOST}\nWHERE h.uuid = $2");
+pub async fn get(store: &Store, id: HostId, reach: &Reach, vm_reach: &Reach) -> Result<Option<Host>, Error> {
+    let within = host_within("h.id", 3, 4);
+    let statement = format!("-- get_host{HOST}\nWHERE h.uuid = $2 AND {within}");
     let client = store.get().await?;
     let rows = client
-        .query(&statement, &[&REPORTING_S, &id.0])
+        .query(
+            &statement,
+            &[&REPORTING_S, &id.0, &reach.allowed(), &reach.denied()],
+        )
         .await
         .map_err(Error::statement("get_host"))?;
     drop(client);
-    Ok(with_states(store, &rows).await?.pop())
+    Ok(with_states(store, &rows, vm_reach).await?.pop())
 }
 
-async fn with_states(store: &Store, rows: &[Row]) -> Result<Vec<Host>, Error> {
-    const HOST_STATES: &str = "\
--- host_states
+async fn with_states(store: &Store, rows: &[Row], reach: &Reach) -> Result<Vec<Host>, Error> {
+    let statement = format!(
+        "-- host_states
 SELECT host_id,
     CASE WHEN last_seen_at >= now() - make_interval(secs => $2::int8::float8) THEN state END AS reported, count(*)
-FROM vm WHERE host_id = ANY ($1)
-GROUP BY host_id, reported ORDER BY reported";
+FROM vm WHERE host_id = ANY ($1) AND {}
+GROUP BY host_id, reported ORDER BY reported",
+        vm_within("vm.id", 3, 4)
+    );
     let mut hosts: Vec<Host> = rows.iter().map(host).collect();
     let ids: Vec<i32> = hosts.iter().map(|host| host.host_id).collect();
     let client = store.get().await?;
     let states = client
-        .query(HOST_STATES, &[&ids, &REPORTING_S])
+        .query(
+            &statement,
+            &[&ids, &REPORTING_S, &reach.allowed(), &reach.denied()],
+        )
         .await
         .map_err(Error::statement("host_states"))?;
     for row in &states {

@@ -23,9 +23,12 @@ pub mod enrolment;
 pub mod entity;
 pub mod gap;
 pub mod grant;
+pub mod group;
 pub mod guest;
 pub mod host;
 pub mod ingest;
+pub mod lockout;
+pub mod login;
 pub mod overview;
 pub mod progress;
 pub mod retention;
@@ -36,10 +39,14 @@ pub mod second_factor;
 pub mod secret;
 pub mod series;
 pub mod session;
+pub mod setup;
+pub mod signing_key;
 pub mod size;
+pub mod subject;
 pub mod system;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod token;
 pub mod user;
 pub mod vm;
 

@@ -1,7 +1,9 @@
 //! The fleet in a few numbers.
 
+use crate::access::{host_within, vm_within};
 use crate::{Error, REPORTING_S, Store};
 use jiff::Timestamp;
+use vmscope_model::access::Reach;
 
 /// How many hosts and VMs there are and how they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,28 +18,33 @@ pub struct Overview {
     pub vms_by_state: Vec<(Option<i16>, i64)>,
 }
 
-/// Counts hosts and VMs.
+/// Counts the hosts within one reach and the VMs within another.
 ///
 /// # Errors
 /// The database's failures.
-pub async fn get(store: &Store) -> Result<Overview, Error> {
-    const COUNTS: &str = "\
--- overview
-SELECT now(), (SELECT count(*) FROM host), (
-    SELECT count(DISTINCT host_id) FROM ingest_progress
-    WHERE last_tick_at >= now() - make_interval(secs => $1::int8::float8)
-)";
-    const STATES: &str = "\
--- overview_states
+pub async fn get(store: &Store, hosts: &Reach, vms: &Reach) -> Result<Overview, Error> {
+    let counted = format!(
+        "-- overview
+SELECT now(), (SELECT count(*) FROM host WHERE {}), (
+    SELECT count(DISTINCT host_id) FROM ingest_progress p
+    WHERE last_tick_at >= now() - make_interval(secs => $1::int8::float8) AND {}
+)",
+        host_within("host.id", 2, 3),
+        host_within("p.host_id", 2, 3)
+    );
+    let by_state = format!(
+        "-- overview_states
 SELECT CASE WHEN last_seen_at >= now() - make_interval(secs => $1::int8::float8) THEN state END AS reported, count(*)
-FROM vm GROUP BY reported ORDER BY reported";
+FROM vm WHERE {} GROUP BY reported ORDER BY reported",
+        vm_within("vm.id", 2, 3)
+    );
     let client = store.get().await?;
     let counts = client
-        .query_one(COUNTS, &[&REPORTING_S])
+        .query_one(&counted, &[&REPORTING_S, &hosts.allowed(), &hosts.denied()])
         .await
         .map_err(Error::statement("overview"))?;
     let states = client
-        .query(STATES, &[&REPORTING_S])
+        .query(&by_state, &[&REPORTING_S, &vms.allowed(), &vms.denied()])
         .await
         .map_err(Error::statement("overview_states"))?;
     Ok(Overview {

@@ -106,11 +106,13 @@ impl Store {
     }
 }
 
-/// The settings in `url` with the time limits that every connection needs.
+/// The settings in `url` with the time limits that every connection needs, and a name unless the URL gives one.
 pub(crate) fn config(url: &str) -> Result<Config, Error> {
     let mut config: Config = url.parse().map_err(Error::Url)?;
+    if config.get_application_name().is_none() {
+        config.application_name("vmscope");
+    }
     config
-        .application_name("vmscope")
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_user_timeout(UNANSWERED_TIMEOUT)
         .keepalives_idle(KEEPALIVE_IDLE);

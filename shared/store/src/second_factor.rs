@@ -145,13 +145,13 @@ pub async fn use_step(store: &Store, user: Uuid, step: i64) -> Result<bool, Erro
 -- use_step
 UPDATE user_account SET totp_last_step = $2
 WHERE id = $1 AND totp_confirmed_at IS NOT NULL AND coalesce(totp_last_step < $2, true)";
-    let used = store
+    let done = store
         .get()
         .await?
         .execute(USE_STEP, &[&user, &step])
         .await
         .map_err(Error::statement("use_step"))?;
-    Ok(used > 0)
+    Ok(done > 0)
 }
 
 /// Uses a recovery code; says whether there was one. Noted in the audit trail.
@@ -170,12 +170,12 @@ UPDATE recovery_code c SET used_at = now() FROM user_account u
 WHERE c.user_id = $1 AND c.sha256 = $2 AND c.used_at IS NULL AND u.id = c.user_id AND u.totp_confirmed_at IS NOT NULL";
     let mut client = store.get().await?;
     let change = Change::begin(&mut client, context).await?;
-    let used = change
+    let done = change
         .transaction
         .execute(USE_RECOVERY_CODE, &[&user, &sha256.as_slice()])
         .await
         .map_err(Error::statement("use_recovery_code"))?;
-    if used == 0 {
+    if done == 0 {
         return Ok(false);
     }
     let name = user::existing(&*change.transaction, user).await?.name;

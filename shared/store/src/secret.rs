@@ -129,7 +129,7 @@ WHERE id = $1 AND version = $4 AND NOT EXISTS (SELECT FROM retired_master_key WH
         )
         .await
         .map_err(Error::statement("update_secret"))?;
-    let retired = rows == 0 && is_retired(&transaction, secret.master_key).await?;
+    let retired = rows == 0 && ask_retired(&transaction, secret.master_key).await?;
     commit(transaction).await?;
     Ok(match (rows, retired) {
         (1, _) => Written::Done,
@@ -262,6 +262,14 @@ INSERT INTO retired_master_key (id) VALUES ($1) ON CONFLICT DO NOTHING";
     Ok(Retired::Done)
 }
 
+/// Whether a master key was retired.
+///
+/// # Errors
+/// The database's failures.
+pub async fn is_retired(store: &Store, master_key: &str) -> Result<bool, Error> {
+    ask_retired(&**store.get().await?, master_key).await
+}
+
 /// A transaction with a lock on the master keys.
 async fn begin<'a>(
     client: &'a mut tokio_postgres::Client,
@@ -279,7 +287,7 @@ async fn commit(transaction: Transaction<'_>) -> Result<(), Error> {
     transaction.commit().await.map_err(Error::statement("secret"))
 }
 
-async fn is_retired(client: &impl GenericClient, master_key: &str) -> Result<bool, Error> {
+async fn ask_retired(client: &impl GenericClient, master_key: &str) -> Result<bool, Error> {
     const IS_RETIRED: &str = "\
 -- is_retired
 SELECT EXISTS (SELECT FROM retired_master_key WHERE id = $1)";

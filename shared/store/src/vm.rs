@@ -1,9 +1,12 @@
 //! Virtual machines, as lists and pages show them: all from the VM's own row, which ingest keeps fresh to
 //! [`REPORTING_S`].
 
+use crate::access::vm_within;
 use crate::{Error, Order, Page, Paging, REPORTING_S, Store, page};
 use jiff::Timestamp;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use vmscope_model::access::Reach;
 use vmscope_model::{HostId, VmId};
 
 /// A virtual machine.
@@ -71,6 +74,8 @@ pub struct Filter {
     pub state: Option<State>,
     /// Only VMs of this host.
     pub host: Option<HostId>,
+    /// Only VMs within this.
+    pub reach: Reach,
     /// Order.
     pub order: Order<Sort>,
     /// Page.
@@ -103,8 +108,11 @@ pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Vm>, Error> {
         Sort::LastSampleAt => "v.last_seen_at",
     };
     let order = filter.order.clause(column, "v.id");
-    let count = format!("-- count_vms\nSELECT count(*) FROM vm v JOIN host h ON h.id = v.host_id{CHOSEN}");
-    let statement = format!("-- list_vms{VM}{CHOSEN}\n{order} LIMIT $7 OFFSET $8");
+    let within = vm_within("v.id", 7, 8);
+    let count = format!(
+        "-- count_vms\nSELECT count(*) FROM vm v JOIN host h ON h.id = v.host_id{CHOSEN}\n  AND {within}"
+    );
+    let statement = format!("-- list_vms{VM}{CHOSEN}\n  AND {within}\n{order} LIMIT $9 OFFSET $10");
     let (name, uuid) = page::patterns(&filter.search);
     let host = filter.host.map(|host| host.0);
     let (state, silent) = match filter.state {
@@ -113,25 +121,26 @@ pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Vm>, Error> {
         Some(State::Silent) => (None, Some(true)),
     };
     let (limit, offset) = (filter.paging.limit(), filter.paging.offset());
+    let (allowed, denied) = (filter.reach.allowed(), filter.reach.denied());
+    let parameters: [&(dyn ToSql + Sync); 10] = [
+        &REPORTING_S,
+        &name,
+        &uuid,
+        &silent,
+        &state,
+        &host,
+        &allowed,
+        &denied,
+        &limit,
+        &offset,
+    ];
     let client = store.get().await?;
     let total = client
-        .query_one(&count, &[&REPORTING_S, &name, &uuid, &silent, &state, &host])
+        .query_one(&count, &parameters[..8])
         .await
         .map_err(Error::statement("count_vms"))?;
     let rows = client
-        .query(
-            &statement,
-            &[
-                &REPORTING_S,
-                &name,
-                &uuid,
-                &silent,
-                &state,
-                &host,
-                &limit,
-                &offset,
-            ],
-        )
+        .query(&statement, &parameters)
         .await
         .map_err(Error::statement("list_vms"))?;
     Ok(Page {
@@ -140,15 +149,18 @@ pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Vm>, Error> {
     })
 }
 
-/// One VM.
+/// One VM, if it is within `reach`.
 ///
 /// # Errors
 /// The database's failures.
-pub async fn get(store: &Store, id: VmId) -> Result<Option<Vm>, Error> {
-    let statement = format!("-- get_vm{VM}\nWHERE v.uuid = $2");
+pub async fn get(store: &Store, id: VmId, reach: &Reach) -> Result<Option<Vm>, Error> {
+    let statement = format!("-- get_vm{VM}\nWHERE v.uuid = $2 AND {}", vm_within("v.id", 3, 4));
     let client = store.get().await?;
     let row = client
-        .query_opt(&statement, &[&REPORTING_S, &id.0])
+        .query_opt(
+            &statement,
+            &[&REPORTING_S, &id.0, &reach.allowed(), &reach.denied()],
+        )
         .await
         .map_err(Error::statement("get_vm"))?;
     Ok(row.as_ref().map(vm))

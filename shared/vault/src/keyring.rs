@@ -82,7 +82,9 @@ impl Keyring {
             .fill(&mut *random)
             .map_err(|_| Error::Random)?;
         let (key, id) = random.split_at(KEY);
-        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = id
+            .iter()
+            .fold(String::new(), |id, byte| format!("{id}{byte:02x}"));
         let encoded = Zeroizing::new(STANDARD.encode(key));
         let (comments, keys) = split(&text);
         let new = Zeroizing::new(format!("{comments}{id} {}\n{keys}", *encoded));
@@ -137,9 +139,13 @@ impl Keyring {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let key = parse_line(line).and_then(|key| match keys.iter().any(|other| other.id == key.id) {
-                true => Err("there is another key with this id"),
-                false => Ok(key),
+            let key = parse_line(line).and_then(|key| {
+                let known = keys.iter().any(|other| other.id == key.id);
+                if known {
+                    Err("there is another key with this id")
+                } else {
+                    Ok(key)
+                }
             });
             keys.push(key.map_err(|problem| Error::KeyFileLine {
                 path: path.to_owned(),
@@ -206,9 +212,10 @@ fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
         .mode()
         & 0o7777;
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
-    let others = match credentials.is_some_and(|directory| path.starts_with(directory)) {
-        true => OTHERS_OF_CREDENTIAL,
-        false => OTHERS,
+    let others = if credentials.is_some_and(|directory| path.starts_with(directory)) {
+        OTHERS_OF_CREDENTIAL
+    } else {
+        OTHERS
     };
     if mode & others != 0 {
         return Err(Error::KeyFileMode {

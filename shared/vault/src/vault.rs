@@ -120,6 +120,9 @@ impl Vault {
     /// error but told in [`Rotated`].
     pub async fn rotate(&self) -> Result<Rotated, Error> {
         let ring = self.keys.present();
+        if secret::is_retired(&self.store, &ring.active().id).await? {
+            return Err(retired(&ring));
+        }
         let mut rotated = Rotated {
             key: ring.active().id.clone(),
             ..Rotated::default()

@@ -30,6 +30,9 @@ const SERVER_NAME: &str = "collector.vmscope";
 const ATTACK_LIMIT: Duration = Duration::from_secs(3);
 /// The share of the time after which memory is expected to have settled.
 const SETTLED: f64 = 0.4;
+/// How many hosts have a good certificate and misbehave: one alone would soon be over its limit of sessions, and its attacks
+/// would not get to the decoders.
+const BAD_HOSTS: usize = 32;
 
 /// One way to misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,8 +163,7 @@ pub async fn refused(admin: SocketAddr) -> anyhow::Result<BTreeMap<String, u64>>
 struct Attacker {
     endpoint: Endpoint,
     target: SocketAddr,
-    host: HostId,
-    agent: ClientConfig,
+    bad_hosts: Vec<(HostId, ClientConfig)>,
     stranger: ClientConfig,
     nameless: ClientConfig,
     beggar: ClientConfig,
@@ -173,14 +175,19 @@ impl Attacker {
     fn new(site: &Site) -> anyhow::Result<Self> {
         let own = &site.authority;
         let other = Authority::create("somebody else")?;
-        let host = HostId(uuid::Uuid::new_v4());
         let issue =
             |authority: &Authority, role: Role, validity| anyhow::Ok(authority.issue(&role, validity)?);
         let past = Validity {
             not_before: std::time::UNIX_EPOCH,
             not_after: std::time::UNIX_EPOCH + Duration::from_hours(24),
         };
+        let host = HostId(uuid::Uuid::new_v4());
         let agent = issue(own, Role::Agent(host), Validity::days(LEAF_DAYS))?;
+        let bad_hosts = (0..BAD_HOSTS).map(|_| {
+            let host = HostId(uuid::Uuid::new_v4());
+            let good = issue(own, Role::Agent(host), Validity::days(LEAF_DAYS))?;
+            Ok((host, config(&good, true, ALPN)?))
+        });
         let mut stranger = issue(&other, Role::Agent(host), Validity::days(LEAF_DAYS))?;
         stranger.ca_pem.clone_from(&agent.ca_pem);
         let collector = issue(
@@ -191,8 +198,7 @@ impl Attacker {
         Ok(Self {
             endpoint: Endpoint::client((Ipv4Addr::LOCALHOST, 0).into())?,
             target: site.collector_address,
-            host,
-            agent: config(&agent, true, ALPN)?,
+            bad_hosts: bad_hosts.collect::<anyhow::Result<_>>()?,
             stranger: config(&stranger, true, ALPN)?,
             nameless: config(&agent, false, ALPN)?,
             beggar: config(&agent, false, ENROL_ALPN)?,
@@ -202,17 +208,19 @@ impl Attacker {
     }
 
     async fn attack(&self, attack: Attack, random: &mut StdRng) -> anyhow::Result<()> {
+        let (host, good) = self.bad_hosts.choose(random).context("there are bad hosts")?;
         match attack {
             Attack::Noise => self.noise(random).await,
             Attack::Stranger => self.linger(&self.stranger).await,
             Attack::Nameless => self.linger(&self.nameless).await,
             Attack::Expired => self.linger(&self.expired).await,
             Attack::WrongRole => self.linger(&self.collector).await,
-            Attack::Babble => self.speak(&[random_bytes(random, 4_096)], random).await,
+            Attack::Babble => self.speak(good, &[random_bytes(random, 4_096)], random).await,
             Attack::Oversized => {
                 let length =
                     u32::try_from(MAX_MESSAGE_BYTES)?.saturating_add(random.random_range(1..1 << 30));
                 self.speak(
+                    good,
                     &[length.to_le_bytes().to_vec(), random_bytes(random, 65_536)],
                     random,
                 )
@@ -221,41 +229,44 @@ impl Attacker {
             Attack::Truncated => {
                 let whole = framed(&hello())?;
                 let cut = random.random_range(1..whole.len());
-                self.speak(&[whole[..cut].to_vec()], random).await
+                self.speak(good, &[whole[..cut].to_vec()], random).await
             }
             Attack::BadFrame => {
                 let frame = Message::Frame(Frame {
-                    host: self.host,
+                    host: *host,
                     body: random_bytes(random, 2_000),
                 });
-                self.speak(&[framed(&hello())?, framed(&frame)?], random).await
+                self.speak(good, &[framed(&hello())?, framed(&frame)?], random)
+                    .await
             }
             Attack::OtherHost => {
                 let frame = Message::Frame(Frame {
                     host: HostId(uuid::Uuid::new_v4()),
                     body: Vec::new(),
                 });
-                self.speak(&[framed(&hello())?, framed(&frame)?], random).await
+                self.speak(good, &[framed(&hello())?, framed(&frame)?], random)
+                    .await
             }
             Attack::OutOfTurn => {
                 let ack = Message::Ack(Position {
                     epoch: 1,
                     sequence: 1,
                 });
-                self.speak(&[framed(&hello())?, framed(&ack)?], random).await
+                self.speak(good, &[framed(&hello())?, framed(&ack)?], random)
+                    .await
             }
             Attack::Beggar => {
                 let bytes = random_bytes(random, 4_096);
-                self.speak_as(&self.beggar, &[bytes], random).await
+                self.speak(&self.beggar, &[bytes], random).await
             }
             Attack::Guesser => {
                 let guess = Message::Enrol {
                     token: wire::Token(format!("vse_{:012x}_{:064x}", random.random::<u32>(), 7)),
-                    host: self.host,
+                    host: *host,
                     request: random_bytes(random, 500),
                     software: "hostile".to_owned(),
                 };
-                self.speak_as(&self.beggar, &[framed(&guess)?], random).await
+                self.speak(&self.beggar, &[framed(&guess)?], random).await
             }
         }
     }
@@ -283,13 +294,8 @@ impl Attacker {
         Ok(())
     }
 
-    /// Says all parts with a good certificate, then ends the stream in one of three ways.
-    async fn speak(&self, parts: &[Vec<u8>], random: &mut StdRng) -> anyhow::Result<()> {
-        self.speak_as(&self.agent, parts, random).await
-    }
-
-    /// The same as somebody else.
-    async fn speak_as(
+    /// Says all parts as `config` says who, then ends the stream in one of three ways.
+    async fn speak(
         &self,
         config: &ClientConfig,
         parts: &[Vec<u8>],

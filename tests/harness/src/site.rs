@@ -161,7 +161,7 @@ impl Site {
         })
     }
 
-    /// Starts a further collector.
+    /// Starts a further collector. The database knows its connections by the last part of its folder.
     ///
     /// # Errors
     /// When it can't be started.
@@ -171,7 +171,7 @@ impl Site {
             collector.address,
             collector.admin,
             identity(&collector.folder),
-            self.database_url
+            named(&self.database_url, &collector.folder)
         );
         start(&collector.wrapper, "vmscope-collector", &collector.folder, &text)
     }
@@ -297,6 +297,13 @@ where
         |error| format!("{error:#}"),
     );
     anyhow::bail!("{what}: not within {} s: {reason}", limit.as_secs())
+}
+
+/// The same database, which shows the connections under the name of `folder` (`pg_stat_activity.application_name`).
+fn named(url: &str, folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}application_name={name}")
 }
 
 pub(crate) fn free_udp_port() -> anyhow::Result<SocketAddr> {

@@ -1,20 +1,26 @@
 //! The REST resources, one module each: parameters, response, documentation and handler together.
 
 pub mod agent;
+pub mod audit;
 mod counts;
 pub mod document;
 pub mod entity;
 pub mod envelope;
 pub mod extract;
 pub mod gap;
+pub mod group;
 pub mod guest;
 pub mod host;
 pub mod live;
 pub mod metric;
 pub mod overview;
 pub mod page;
+pub mod rights;
+pub mod role;
 pub mod series;
 pub mod system;
+pub mod user;
+pub mod user_access;
 pub mod vm;
 
 pub use envelope::Envelope;

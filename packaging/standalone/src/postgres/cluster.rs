@@ -13,6 +13,8 @@ const UNPRIVILEGED_USERS: [&str; 2] = ["postgres", "nobody"];
 const MAX_SOCKET_DIRECTORY: usize = 92;
 /// The database's superuser, whoever runs the server.
 pub(super) const SUPERUSER: &str = "vmscope";
+/// The role by which the web service logs in, with a password.
+pub(super) const WEB_ROLE: &str = "vmscope_web";
 /// The one database.
 pub(super) const DATABASE: &str = "vmscope";
 
@@ -178,6 +180,14 @@ impl Cluster {
             },
         );
         let path = self.data.join("postgresql.conf");
+        std::fs::write(&path, text).map_err(file_error("write", &path))?;
+        // The socket's directory is the superuser's password; the web service has to show its own.
+        let text = format!(
+            "# Written by vmscope at every start.\n\
+             local all {WEB_ROLE} scram-sha-256\n\
+             local all all trust\n"
+        );
+        let path = self.data.join("pg_hba.conf");
         std::fs::write(&path, text).map_err(file_error("write", &path))
     }
 

@@ -1,6 +1,6 @@
 //! The thread that starts the private server, starts it again when it ends, and stops it.
 
-use super::cluster::{Cluster, DATABASE, SUPERUSER};
+use super::cluster::{Cluster, DATABASE, SUPERUSER, WEB_ROLE};
 use super::{Error, file_error};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::os::unix::process::CommandExt;
@@ -24,6 +24,8 @@ const RESTART_PAUSE: Duration = Duration::from_secs(1);
 pub struct Server {
     /// Address for `tokio-postgres`: the socket inside the data directory.
     pub url: String,
+    /// The same without a user.
+    place: String,
     /// The folder that everything of the server is in.
     pub root: PathBuf,
     stopping: Arc<(Mutex<bool>, Condvar)>,
@@ -40,10 +42,7 @@ impl Server {
     pub fn start(root: &Path) -> Result<Self, Error> {
         let cluster = Cluster::prepare(root)?;
         stop_leftover(&cluster)?;
-        let url = format!(
-            "postgresql:///{DATABASE}?host={}&user={SUPERUSER}",
-            encoded(&cluster.sockets)
-        );
+        let place = format!("postgresql:///{DATABASE}?host={}", encoded(&cluster.sockets));
         let stopping = Arc::new((Mutex::new(false), Condvar::new()));
         let shared = Arc::clone(&stopping);
         let supervised = cluster.clone();
@@ -53,7 +52,8 @@ impl Server {
             .spawn(body);
         let thread = thread.map_err(file_error("start a thread for", root))?;
         let server = Self {
-            url,
+            url: format!("{place}&user={SUPERUSER}"),
+            place,
             root: root.to_owned(),
             stopping,
             thread: Some(thread),
@@ -66,6 +66,14 @@ impl Server {
             "private database is ready"
         );
         Ok(server)
+    }
+
+    /// The role by which the web service logs in. It is the caller's to make.
+    pub const WEB_ROLE: &'static str = WEB_ROLE;
+
+    /// The web service's address, with a password of letters and digits.
+    pub fn url_of_web(&self, password: &str) -> String {
+        format!("{}&user={WEB_ROLE}&password={password}", self.place)
     }
 
     /// Stops the server cleanly; returns when it is gone. Blocks.

@@ -73,10 +73,10 @@ pub struct Effective {
 impl Effective {
     /// What follows from these grants. A grant of a role that is missing gives nothing.
     pub fn of(grants: &[Grant], roles: &Roles) -> Self {
-        let mut rules = Vec::new();
+        let mut all = Vec::new();
         for grant in grants {
             for (path, role) in roles.lineage(grant.role) {
-                rules.extend(role.entries.iter().map(|entry| Reason {
+                all.extend(role.entries.iter().map(|entry| Reason {
                     grant: grant.id,
                     path: path.clone(),
                     entry: entry.clone(),
@@ -84,7 +84,10 @@ impl Effective {
                 }));
             }
         }
-        Self { rules, limit: None }
+        Self {
+            rules: all,
+            limit: None,
+        }
     }
 
     /// The same, but no more than these permissions.

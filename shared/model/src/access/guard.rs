@@ -32,7 +32,7 @@ impl Effective {
     /// The first permission that `other` has somewhere and the holder of this one may not give there.
     pub fn lacks(&self, other: &Self) -> Option<Permission> {
         let given = other.rules.iter().filter(|rule| rule.allows());
-        let missing = given.flat_map(|rule| {
+        let missing = given.filter_map(|rule| {
             Atom::all().find(|atom| {
                 atom.is_covered_by(&rule.entry.permission)
                     && !other.is_denied_throughout(atom, rule.scope)
@@ -45,7 +45,7 @@ impl Effective {
     /// The first permission that a rule of `other` denies and the holder of this one does not hold there: he may not lift it.
     pub fn lacks_denied(&self, other: &Self) -> Option<Permission> {
         let denials = other.rules.iter().filter(|rule| !rule.allows());
-        let missing = denials.flat_map(|rule| {
+        let missing = denials.filter_map(|rule| {
             Atom::all()
                 .find(|atom| atom.is_covered_by(&rule.entry.permission) && !self.holds(atom, rule.scope))
         });
@@ -55,7 +55,7 @@ impl Effective {
     /// The first permission that rules of `other` with this effect are about and that this one does not have for `subject`.
     pub fn lacks_for(&self, other: &Self, effect: Effect, subject: &Subject) -> Option<Permission> {
         let rules = other.rules.iter().filter(|rule| rule.entry.effect == effect);
-        let missing = rules.flat_map(|rule| {
+        let missing = rules.filter_map(|rule| {
             Atom::all().find(|atom| atom.is_covered_by(&rule.entry.permission) && !self.has(atom, subject))
         });
         missing.min().and_then(|atom| atom.name())

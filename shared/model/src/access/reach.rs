@@ -59,10 +59,11 @@ impl Subject {
     }
 }
 
-/// The things for which a person has a permission.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The things for which a person has a permission. By default all: programs of vmscope ask for themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Reach {
     /// All.
+    #[default]
     Everything,
     /// All but those in one of these groups.
     Except {

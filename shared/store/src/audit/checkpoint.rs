@@ -6,6 +6,8 @@
 use super::chain::{self, hex};
 use super::verify::Finding;
 use crate::{Error, Store};
+use std::fmt;
+use std::str::FromStr;
 use tokio_postgres::{GenericClient, Row, Transaction};
 use uuid::Uuid;
 
@@ -19,6 +21,39 @@ pub struct Mark {
     pub audit_id: i64,
     /// Its hash.
     pub hash: Vec<u8>,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.audit_id, hex(&self.hash))
+    }
+}
+
+impl FromStr for Mark {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = "a mark is the number of an entry, a colon and its hash in 64 hexadecimal digits";
+        let (id, hash) = text.split_once(':').ok_or(malformed)?;
+        if hash.len() != 64 || !hash.is_ascii() {
+            return Err(malformed);
+        }
+        let digits = (0..32).map(|byte| u8::from_str_radix(&hash[2 * byte..2 * byte + 2], 16));
+        Ok(Self {
+            audit_id: id.parse().map_err(|_| malformed)?,
+            hash: digits.collect::<Result<_, _>>().map_err(|_| malformed)?,
+        })
+    }
+}
+
+/// What a checkpoint is held against before it is signed.
+#[derive(Debug, Clone, Copy)]
+pub enum Check<'a> {
+    /// The entries since the last checkpoint have to hang together. What the caller remembers of an earlier checkpoint has to be
+    /// there: otherwise it was removed, whatever the tables say.
+    Since(Option<&'a Mark>),
+    /// Nothing: a person has looked and goes on from what there is. The head is set to the newest entry.
+    Accepted,
 }
 
 /// A checkpoint that was made.
@@ -83,15 +118,14 @@ impl Stored {
 
 /// Signs the newest entry, if there is a new one. Any number of collectors may call it: one signs.
 ///
-/// `key` names the key by which `sign` signs. `known` is what the caller remembers of an earlier checkpoint: an entry that
-/// is not there any more was removed, whatever the tables say.
+/// `key` names the key by which `sign` signs.
 ///
 /// # Errors
 /// The database's failures.
 pub async fn checkpoint(
     store: &Store,
     key: Uuid,
-    known: Option<&Mark>,
+    check: Check<'_>,
     sign: impl FnOnce(&[u8]) -> Vec<u8>,
 ) -> Result<Checkpoint, Error> {
     let mut client = store.dedicated().await?;
@@ -101,34 +135,50 @@ pub async fn checkpoint(
         .start()
         .await
         .map_err(Error::statement("audit_checkpoint"))?;
-    if !lock(&transaction).await? {
+    let outcome = sign_next(&transaction, key, check, sign).await?;
+    // Awaited in any case: the lock is for others again when this returns.
+    match outcome {
+        Checkpoint::Signed(_) => transaction.commit().await,
+        _ => transaction.rollback().await,
+    }
+    .map_err(Error::statement("audit_checkpoint"))?;
+    Ok(outcome)
+}
+
+async fn sign_next(
+    transaction: &Transaction<'_>,
+    key: Uuid,
+    check: Check<'_>,
+    sign: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> Result<Checkpoint, Error> {
+    if !lock(transaction).await? {
         return Ok(Checkpoint::Elsewhere);
     }
-    let last = last(&transaction).await?;
-    let Some((head, hash)) = chain::head(&transaction).await? else {
+    if matches!(check, Check::Accepted) {
+        repair_head(transaction).await?;
+    }
+    let last = last(transaction).await?;
+    let Some((head, hash)) = chain::head(transaction).await? else {
         return Ok(Checkpoint::Tampered(Finding::HeadGone));
     };
-    let signed_to = last.as_ref().map_or(0, |last| last.audit_id);
-    if let Some(finding) = broken(&transaction, last.as_ref(), known, (head, &hash)).await? {
+    if let Check::Since(known) = check
+        && let Some(finding) = broken(transaction, last.as_ref(), known, (head, &hash)).await?
+    {
         return Ok(Checkpoint::Tampered(finding));
     }
-    if head == signed_to {
+    if head == last.as_ref().map_or(0, |last| last.audit_id) {
         return Ok(Checkpoint::Unchanged);
     }
     let mut new = Stored {
         number: last.as_ref().map_or(0, |last| last.number) + 1,
         audit_id: head,
         hash,
-        at_us: now_us(&transaction).await?,
+        at_us: now_us(transaction).await?,
         key_id: key,
         signature: Vec::new(),
     };
     new.signature = sign(&new.statement(last.as_ref().map_or(&[], |last| &last.signature)));
-    insert(&transaction, &new).await?;
-    transaction
-        .commit()
-        .await
-        .map_err(Error::statement("audit_checkpoint"))?;
+    insert(transaction, &new).await?;
     Ok(Checkpoint::Signed(Signed {
         number: new.number,
         mark: Mark {
@@ -233,6 +283,20 @@ SELECT pg_try_advisory_xact_lock($1)";
         .await
         .map_err(Error::statement("audit_checkpoint_lock"))?;
     Ok(row.get(0))
+}
+
+/// Sets the head to the newest entry.
+async fn repair_head(transaction: &Transaction<'_>) -> Result<(), Error> {
+    const REPAIR_HEAD: &str = "\
+-- audit_repair_head
+INSERT INTO audit_head (id, hash)
+SELECT coalesce(max(id), 0), coalesce((SELECT hash FROM audit ORDER BY id DESC LIMIT 1), decode(repeat('00', 32), 'hex'))
+FROM audit ON CONFLICT (singleton) DO UPDATE SET (id, hash) = (EXCLUDED.id, EXCLUDED.hash)";
+    transaction
+        .execute(REPAIR_HEAD, &[])
+        .await
+        .map_err(Error::statement("audit_repair_head"))?;
+    Ok(())
 }
 
 async fn last(transaction: &Transaction<'_>) -> Result<Option<Stored>, Error> {

@@ -12,7 +12,7 @@ mod checkpoint;
 mod list;
 mod verify;
 
-pub use checkpoint::{Checkpoint, Mark, Signed, checkpoint, signing_keys};
+pub use checkpoint::{Check, Checkpoint, Mark, Signed, checkpoint, signing_keys};
 pub use list::{Filter, Recorded, list};
 pub use verify::{Finding, Report, Since, UNSIGNED_S, verify};
 
@@ -191,6 +191,10 @@ impl Entry {
 
     /// To what it was done.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "ids are small and are given as they are"
+    )]
     pub fn on(mut self, kind: &'static str, id: impl ToString, name: impl Into<String>) -> Self {
         self.target = Some(Target {
             kind,

@@ -9,7 +9,23 @@ use crate::{Error, Store};
 use tokio_postgres::GenericClient;
 
 /// The tables that web servers write.
-pub const WRITTEN_BY_WEB: &[&str] = &["secret"];
+pub const WRITTEN_BY_WEB: &[&str] = &[
+    "secret",
+    "user_account",
+    "recovery_code",
+    "role",
+    "role_entry",
+    "role_parent",
+    "access_grant",
+    "vm_group",
+    "vm_group_member",
+    "login_session",
+    "refresh_token",
+    "login_failure",
+    "api_token",
+    "signing_key",
+    "setup_code",
+];
 
 /// Brings the rights of `role` on the tables of vmscope to what web servers need, no less and no more.
 ///
@@ -28,7 +44,11 @@ SELECT pg_advisory_xact_lock($1)";
         .execute(LOCK, &[&SCHEMA_LOCK])
         .await
         .map_err(Error::statement("privilege_lock"))?;
-    let role = grantee(&transaction, role).await?;
+    let quoted = grantee(&transaction, role).await?;
+    if fits(&transaction, role).await? {
+        return Ok(());
+    }
+    let role = quoted;
     let tables = tables(&transaction).await?.join(", ");
     let written = WRITTEN_BY_WEB.join(", ");
     let schema = schema(&transaction).await?;
@@ -110,6 +130,26 @@ SELECT quote_ident(rolname), rolname = current_user FROM pg_roles WHERE rolname 
     if row.get(1) {
         return Err(refused("it is the collector's own"));
     }
+    Ok(row.get(0))
+}
+
+/// Whether the role's rights are as they should be already: then nothing is written at each start of a collector.
+async fn fits(client: &impl GenericClient, role: &str) -> Result<bool, Error> {
+    const FITS: &str = "\
+-- privilege_fits
+SELECT has_schema_privilege($1::text, current_schema(), 'USAGE')
+    AND coalesce((SELECT has_function_privilege($1::text, oid, 'EXECUTE') FROM pg_proc
+        WHERE proname = 'audit_append' AND pronamespace = current_schema()::regnamespace), false)
+    AND NOT EXISTS (
+        SELECT FROM pg_class c
+        CROSS JOIN unnest(ARRAY['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) AS w (word)
+        WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+            AND pg_has_role(c.relowner, 'USAGE') AND has_table_privilege($1::text, c.oid, w.word)
+                <> (w.word = 'select' OR c.relname = ANY ($2) AND w.word IN ('insert', 'update', 'delete')))";
+    let row = client
+        .query_one(FITS, &[&role, &WRITTEN_BY_WEB])
+        .await
+        .map_err(Error::statement("privilege_fits"))?;
     Ok(row.get(0))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::fixture::{NOON_US, SECOND_US, batch, known, tick, vm_uuid};
 use jiff::Timestamp;
+use vmscope_model::access::Reach;
 use vmscope_model::{Cause, Gap, Group, Kind, Tick, catalogue::vm};
 use vmscope_store::ingest::Writer;
 use vmscope_store::on_both_flavors;
@@ -101,7 +102,7 @@ on_both_flavors! {
         writer.commit(&[batch(host_id, 1, vec![right])]).await.unwrap();
         let late = state(1, now_us - SECOND_US, 5);
         writer.commit(&[batch(host_id, 2, vec![late])]).await.unwrap();
-        let vm = vmscope_store::vm::get(database.store(), vm_uuid(0)).await.unwrap().unwrap();
+        let vm = vmscope_store::vm::get(database.store(), vm_uuid(0), &Reach::Everything).await.unwrap().unwrap();
         assert_eq!(vm.state, Some(3));
         assert_eq!(vm.last_sample_at.unwrap().as_microsecond(), now_us);
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_postgres::Client;
+use vmscope_model::access::Reach;
 use vmscope_model::{
     Cause, Fact, Gap, Group, Guest, GuestFacts, HostFacts, Kind, Position, Table, Tick, Value, VmFacts,
     catalogue,
@@ -218,10 +219,10 @@ on_both_flavors! {
         for _ in 0..2 {
             writer.commit(&[batch(host_id, 1, vec![(1, tick.clone())])]).await.unwrap();
         }
-        let host = vmscope_store::host::get(database.store(), host_uuid(1)).await.unwrap().unwrap();
+        let host = vmscope_store::host::get(database.store(), host_uuid(1), &Reach::Everything, &Reach::Everything).await.unwrap().unwrap();
         assert_eq!((host.name.as_str(), host.cpu_count, host.memory_bytes), ("node-1", 8, 1 << 34));
         assert_eq!(host.last_sample_at.unwrap().as_microsecond(), NOON_US + 2);
-        let vm = vmscope_store::vm::get(database.store(), vm_uuid(5)).await.unwrap().unwrap();
+        let vm = vmscope_store::vm::get(database.store(), vm_uuid(5), &Reach::Everything).await.unwrap().unwrap();
         assert_eq!((vm.name.as_str(), vm.state), ("web-1", None));
         assert_eq!(count(&database, "gap").await, 2);
         let named = "gap JOIN vm ON vm.id = gap.vm_id WHERE cause = 'busy' AND metric_group = 'dear'";

@@ -2,6 +2,7 @@
 
 use crate::fixture::{Cells, batch, host_uuid, known, tick, vm_uuid};
 use jiff::Timestamp;
+use vmscope_model::access::Reach;
 use vmscope_model::catalogue::vm;
 use vmscope_model::{Fact, HostFacts, Kind, Tick, VmFacts};
 use vmscope_store::ingest::Writer;
@@ -113,15 +114,15 @@ on_both_flavors! {
 
     async fn a_vm_shows_what_its_newest_rows_said(database: Database) {
         fleet(&database).await;
-        let vm = vmscope_store::vm::get(database.store(), vm_uuid(0)).await.unwrap().unwrap();
+        let vm = vmscope_store::vm::get(database.store(), vm_uuid(0), &Reach::Everything).await.unwrap().unwrap();
         assert_eq!((vm.state, vm.state_reason, vm.reporting), (Some(1), Some(1), true));
         assert_eq!((vm.host, vm.host_name.as_str()), (host_uuid(1), "alpha"));
         // The dear row came within the ten seconds and is in the same commit.
         assert_eq!((vm.vcpus, vm.memory_maximum_bytes), (Some(2), Some(4096)));
         assert_eq!((vm.memory_used_bytes, vm.memory_used_source), (Some(1024), Some(3)));
-        let silent = vmscope_store::vm::get(database.store(), vm_uuid(6)).await.unwrap().unwrap();
+        let silent = vmscope_store::vm::get(database.store(), vm_uuid(6), &Reach::Everything).await.unwrap().unwrap();
         assert_eq!((silent.state, silent.reporting), (Some(1), false));
-        assert_eq!(vmscope_store::vm::get(database.store(), vm_uuid(77)).await.unwrap(), None);
+        assert_eq!(vmscope_store::vm::get(database.store(), vm_uuid(77), &Reach::Everything).await.unwrap(), None);
     }
 
     async fn a_vm_shows_a_value_as_soon_as_it_is_known_and_its_changes_to_ten_seconds(database: Database) {
@@ -132,7 +133,7 @@ on_both_flavors! {
             let tick = tick(now_us + second * 1_000_000, Kind::Vm, &[(vm_ids[0], cells)]);
             let sequence = second.cast_unsigned() + 1;
             writer.commit(&[batch(host_id, 1, vec![(sequence, tick)])]).await.unwrap();
-            vmscope_store::vm::get(database.store(), vm_uuid(0)).await.unwrap().unwrap()
+            vmscope_store::vm::get(database.store(), vm_uuid(0), &Reach::Everything).await.unwrap().unwrap()
         };
         let first = say(0, &[(vm::STATE, RUNNING)]).await;
         assert_eq!((first.state, first.vcpus, first.memory_used_bytes), (Some(1), None, None));
@@ -151,7 +152,7 @@ on_both_flavors! {
         let off: Cells<'_> = &[(vm::STATE, SHUT_OFF)];
         let late = tick(hour_ago_us, Kind::Vm, &[(vm_ids[0], off)]);
         writer.commit(&[batch(beta, 2, vec![(1, late)])]).await.unwrap();
-        let vm = vmscope_store::vm::get(database.store(), vm_uuid(0)).await.unwrap().unwrap();
+        let vm = vmscope_store::vm::get(database.store(), vm_uuid(0), &Reach::Everything).await.unwrap().unwrap();
         assert_eq!((vm.state, vm.host), (Some(1), host_uuid(1)));
     }
 
@@ -167,9 +168,9 @@ on_both_flavors! {
         let search = host::Filter { search: "A".to_owned(), order: newest, ..host::Filter::default() };
         let found = host::list(store, &search).await.unwrap();
         assert_eq!(found.items.iter().map(|host| host.name.as_str()).collect::<Vec<_>>(), ["alpha", "beta"]);
-        assert_eq!(host::get(store, host_uuid(9)).await.unwrap(), None);
+        assert_eq!(host::get(store, host_uuid(9), &Reach::Everything, &Reach::Everything).await.unwrap(), None);
 
-        let fleet = overview::get(store).await.unwrap();
+        let fleet = overview::get(store, &Reach::Everything, &Reach::Everything).await.unwrap();
         assert_eq!((fleet.hosts_total, fleet.hosts_reporting), (2, 1));
         assert_eq!(fleet.vms_by_state, [(Some(1), 3), (Some(5), 3), (None, 1)]);
     }

@@ -7,6 +7,7 @@
     reason = "a test stops at what fails"
 )]
 
+mod audit;
 mod clock;
 mod enrolment;
 mod entities;
@@ -15,7 +16,9 @@ mod gaps;
 mod ingest;
 mod ledger;
 mod lists;
+mod privilege;
 mod schema;
+mod secret;
 mod series;
 mod sessions;
 mod status;

@@ -8,10 +8,13 @@ use crate::site::eventually;
 use crate::wire::Wire;
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// How long to wait for a commit: agents may be cut off from the collector at that moment.
 const MEET_LIMIT: Duration = Duration::from_secs(1);
+/// How long a connection must not have committed before a commit counts as the first of what belongs together.
+const COMMIT_PAUSE: Duration = Duration::from_millis(15);
 /// How long a killed database may take to be gone.
 const DEATH_LIMIT: Duration = Duration::from_secs(10);
 
@@ -127,7 +130,7 @@ impl Pipeline {
             .position(|collector| has_most(collector.name) == busy)
             .unwrap_or(0);
         if in_commit {
-            self.meet_commit().await?;
+            self.meet_commit(self.collectors[number].name).await?;
         }
         let collector = &mut self.collectors[number];
         collector.daemon.take().context("the collector runs")?.kill()?;
@@ -137,13 +140,22 @@ impl Pipeline {
         Ok(format!("it was the {name} one"))
     }
 
-    /// Returns while a commit of a collector is under way: a kill then falls before or after its end.
-    async fn meet_commit(&self) -> anyhow::Result<()> {
-        let text =
-            "SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'active' AND query ILIKE 'commit%'";
+    /// Returns while a commit of that collector is under way, the first after a pause of its connection: a kill falls behind
+    /// the samples' commit, and before any other that should have been the same one.
+    async fn meet_commit(&self, collector: &str) -> anyhow::Result<()> {
+        let text = "SELECT pid FROM pg_stat_activity \
+             WHERE application_name = $1 AND state = 'active' AND query ILIKE 'commit%'";
         let database = self.connect().await?;
         let asked = Instant::now();
-        while !database.query_one(text, &[]).await?.get::<_, bool>(0) && asked.elapsed() < MEET_LIMIT {}
+        let mut committed: HashMap<i32, Instant> = HashMap::new();
+        while asked.elapsed() < MEET_LIMIT {
+            for row in database.query(text, &[&collector]).await? {
+                let last = committed.insert(row.get(0), Instant::now());
+                if last.unwrap_or(asked).elapsed() > COMMIT_PAUSE {
+                    return Ok(());
+                }
+            }
+        }
         Ok(())
     }
 
