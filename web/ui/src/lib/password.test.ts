@@ -8,7 +8,8 @@ describe('a password', () => {
     expect(broken('Abcdefgh1234')).toEqual([])
     expect(broken('abcdefgh1234')).toEqual(['kinds'])
     expect(broken('Abc-1')).toEqual(['length'])
-    expect(broken('ALICE-alice-12', 'alice-ALICE-12')).toEqual(['not_name'])
+    expect(broken('Is-ALICE-here-12')).toEqual(['not_name'])
+    expect(broken('Is-Bob-here-1234', 'bob')).toEqual([])
     expect(broken('')).toEqual(['length', 'kinds', 'not_name'])
   })
 

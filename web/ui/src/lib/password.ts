@@ -4,7 +4,9 @@ export const MIN_LENGTH = 12
 export const MAX_LENGTH = 256
 /** From this length on the kinds of characters don't matter. */
 const LONG = 16
-const KINDS = [/\p{Ll}|\p{Lo}/u, /\p{Lu}/u, /\p{Nd}/u, /[^\p{L}\p{Nd}]/u]
+/** Shorter names may be part of any word. */
+const SHORT_NAME = 4
+const KINDS = [/\p{Ll}/u, /\p{Lu}/u, /\p{N}/u, /[^\p{Ll}\p{Lu}\p{N}]/u]
 
 export type Rule = 'length' | 'kinds' | 'not_name'
 
@@ -15,7 +17,7 @@ export function rules(password: string, name: string): { rule: Rule; kept: boole
   return [
     { rule: 'length', kept: length >= MIN_LENGTH && length <= MAX_LENGTH },
     { rule: 'kinds', kept: length >= LONG || kinds >= 3 },
-    { rule: 'not_name', kept: length > 0 && (name === '' || password.toLowerCase() !== name.toLowerCase()) },
+    { rule: 'not_name', kept: length > 0 && !(Array.from(name).length >= SHORT_NAME && password.toLowerCase().includes(name.toLowerCase())) },
   ]
 }
 

@@ -32,7 +32,7 @@ export default {
     rules: 'Rules',
     rule_length: '{min} to {max} characters',
     rule_kinds: 'Lower case, upper case, digits, signs: three of the four; not needed from 16 characters on',
-    rule_not_name: 'Not your user name',
+    rule_not_name: 'Does not contain the user name',
     kept: 'fulfilled',
     not_kept: 'not yet fulfilled',
     must_change: 'An administrator set your password. Choose one of your own to continue.',

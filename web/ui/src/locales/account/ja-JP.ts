@@ -33,7 +33,7 @@ export default {
     rules: 'パスワードの条件',
     rule_length: '{min}～{max} 文字',
     rule_kinds: '小文字・大文字・数字・記号のうち 3 種類以上（16 文字以上なら不要）',
-    rule_not_name: 'ユーザー名と異なること',
+    rule_not_name: 'ユーザー名を含まないこと',
     kept: '満たしています',
     not_kept: 'まだ満たしていません',
     must_change: '現在のパスワードは管理者が設定したものです。続けるには新しいパスワードを設定してください。',

@@ -33,7 +33,7 @@ export default {
     rules: '密码规则',
     rule_length: '{min} 至 {max} 个字符',
     rule_kinds: '小写字母、大写字母、数字、符号中至少三种；达到 16 个字符时不作要求',
-    rule_not_name: '不能与用户名相同',
+    rule_not_name: '不包含用户名',
     kept: '已满足',
     not_kept: '尚未满足',
     must_change: '当前密码由管理员设置。请设置您自己的密码后继续。',
