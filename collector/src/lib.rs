@@ -15,6 +15,7 @@ mod enrol;
 mod feed;
 mod ingest;
 mod metrics;
+mod setup;
 mod status;
 mod upkeep;
 
@@ -115,6 +116,16 @@ pub async fn migrate(config: &config::Database) -> Result<(), Error> {
         .map_err(Error::Database)
 }
 
+/// Makes the code that makes the first user, for whoever starts the program to see; `None` when there is a user. [`start`] tells
+/// one in the log unless one was made before.
+///
+/// # Errors
+/// When the database does not answer or can't be used.
+pub async fn setup_code(config: &config::Database) -> Result<Option<String>, Error> {
+    let store = vmscope_store::Store::new(config.url.expose()).map_err(Error::Database)?;
+    setup::offer(&store, false).await.map_err(Error::Database)
+}
+
 /// What the collector's work needs once the database is open.
 struct Part {
     name: String,
@@ -149,6 +160,10 @@ impl Part {
             metrics,
             lifecycle,
         } = self;
+        database
+            .availability
+            .insist(|| setup::announce(&database.store))
+            .await?;
         let writers = config.database.writers.get();
         let introduction = status::introduce(&database, name.clone(), address.to_string(), writers).await?;
         let mut work = upkeep::spawn(&lifecycle, &database, config.database.retention_days);

@@ -5,6 +5,7 @@ mod ca;
 mod enrol;
 mod host;
 mod key;
+mod user;
 
 use crate::enrol::authority::Standing;
 use crate::{Config, start};
@@ -46,6 +47,9 @@ enum Command {
     /// Make, rotate and retire the master keys that secrets are sealed under.
     #[command(subcommand)]
     Key(key::Command),
+    /// Make users, list them, let them in again.
+    #[command(subcommand)]
+    User(user::Command),
     /// Look whether the audit trail is as vmscope left it.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -81,6 +85,7 @@ pub async fn main(arguments: Arguments) -> ExitCode {
         Command::Enrol(command) => enrol::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Host(command) => host::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Key(command) => key::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::User(command) => user::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Audit(command) => audit::run(command).await.map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -3,7 +3,7 @@
 //! - [`Keyring`]: master keys, from a file that only their owner may read or from a systemd credential; [`KeySource`] follows it.
 //! - [`Vault`]: secrets in the database, each under a data key of its own that is sealed under a master key.
 //! - [`Signer`]: the key that signs the audit trail's checkpoints, itself a secret.
-//! - [`password`]: hashes of passwords and rules for them.
+//! - [`password`]: hashes of passwords and rules for them; [`code`]: codes that people copy.
 //!
 //! Invariants: neither a master key nor a plain secret reaches the database, a log, an error or `Debug`. A sealed secret opens only
 //! with the purpose, owner and id that it was sealed for: rows that are swapped fail. What is written by [`Vault::rotate`] and
@@ -11,6 +11,7 @@
 //!
 //! Failure: [`Error`] says which key or secret; what can't be opened is an error and never an empty secret.
 
+pub mod code;
 mod error;
 mod keyring;
 pub mod password;

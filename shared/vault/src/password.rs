@@ -63,19 +63,25 @@ const COMMON: &[&str] = &[
 ];
 
 /// Why a password is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Weakness {
     /// Fewer characters than [`LENGTH`].
+    #[error("it needs {} characters", LENGTH.start())]
     TooShort,
     /// More characters than [`LENGTH`].
+    #[error("it has more than {} characters", LENGTH.end())]
     TooLong,
     /// Too few kinds of characters for its length.
+    #[error("it needs {MIN_CLASSES} of lower case, upper case, digits and others, or {LONG} characters")]
     TooFewClasses,
     /// The same few characters again and again.
+    #[error("it needs {MIN_DIFFERENT} different characters")]
     Repetitive,
     /// The name of its owner is in it.
+    #[error("it contains the name")]
     ContainsName,
     /// Everybody tries it first.
+    #[error("everybody tries it first")]
     Common,
 }
 

@@ -1,6 +1,6 @@
 //! Groups of virtual machines: what grants are scoped to.
 
-use crate::api::Envelope;
+use crate::api::{Empty, Envelope};
 use crate::api::extract::{Body, Id, Nothing, Params};
 use crate::api::page::{self, Page};
 use crate::api::user_access::Items;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use vmscope_model::VmId;
+use vmscope_model::catalogue::state;
 use vmscope_model::access::Subject;
 use vmscope_store::group;
 
@@ -183,18 +184,18 @@ pub(crate) async fn change_group(
 
 /// Deletes a group that no grant is scoped to. Its virtual machines stay. Needs the permission for everything.
 #[utoipa::path(delete, path = "/groups/{id}", tag = "groups", params(("id" = Uuid, Path, description = "The group")), responses(
-    (status = 200, description = "Deleted", body = Envelope<()>),
+    (status = 200, description = "Deleted", body = Envelope<Empty>),
     (status = 409, description = "40901 in use", body = crate::error::Problem)))]
 pub(crate) async fn delete_group(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<Uuid>,
     Params(Nothing {}): Params<Nothing>,
-) -> Result<Envelope<()>, ApiError> {
+) -> Result<Envelope<Empty>, ApiError> {
     visible(&app, &caller, id).await?;
     caller.require(WRITE, &Subject::installation())?;
     group::delete(&app.store, &caller.context(), id).await?;
-    Ok(Envelope::ok(()))
+    Ok(Envelope::ok(Empty))
 }
 
 /// A virtual machine in a group.
@@ -220,7 +221,7 @@ impl From<group::Member> for Member {
                 id: member.host.to_string(),
                 name: member.host_name,
             },
-            state: member.state.and_then(crate::api::vm::state_name),
+            state: member.state.and_then(|code| state::name(state::VM, code.into())),
         }
     }
 }

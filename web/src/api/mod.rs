@@ -23,4 +23,4 @@ pub mod user;
 pub mod user_access;
 pub mod vm;
 
-pub use envelope::Envelope;
+pub use envelope::{Empty, Envelope};

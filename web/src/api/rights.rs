@@ -1,5 +1,6 @@
 //! What people may do, as the API says it: scopes, rules and decisions.
 
+use crate::api::scope::{Scope, ScopeKind};
 use crate::error::{ApiError, Fault};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -7,31 +8,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use vmscope_model::access::{self, Effect as Ruling};
 use vmscope_store::{Store, group};
-
-/// Where a grant holds.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Scope {
-    /// Of what it is.
-    pub kind: ScopeKind,
-    /// The group or cluster; null for everything.
-    #[schema(required)]
-    pub id: Option<String>,
-    /// Its name; null for everything, and for what is gone.
-    #[schema(required)]
-    pub name: Option<String>,
-}
-
-/// Kinds of scopes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ScopeKind {
-    /// Everything.
-    All,
-    /// The virtual machines of a group.
-    Group,
-    /// What is in a cluster.
-    Cluster,
-}
 
 /// Whether a rule allows or denies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -112,16 +88,11 @@ impl ScopeNames {
 
     /// A scope with its name.
     pub(crate) fn scope(&self, scope: access::Scope) -> Scope {
-        let (kind, id) = match scope {
-            access::Scope::All => (ScopeKind::All, None),
-            access::Scope::Group(id) => (ScopeKind::Group, Some(id)),
-            access::Scope::Cluster(id) => (ScopeKind::Cluster, Some(id)),
+        let name = match scope {
+            access::Scope::Group(id) => self.0.get(&id).cloned(),
+            access::Scope::All | access::Scope::Cluster(_) => None,
         };
-        Scope {
-            kind,
-            id: id.as_ref().map(Uuid::to_string),
-            name: id.and_then(|id| self.0.get(&id).cloned()),
-        }
+        Scope::named(scope, name)
     }
 
     /// A rule with its scope's name.

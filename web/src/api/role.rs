@@ -1,6 +1,7 @@
 //! Roles, and who has what by them.
 
-use crate::api::Envelope;
+use crate::api::{Empty, Envelope};
+use crate::api::account::UserReference;
 use crate::api::extract::{Body, Id, Nothing, Params};
 use crate::api::rights::{Effect, Reason, ScopeNames};
 use crate::api::user_access::{Items, known, subject};
@@ -196,16 +197,16 @@ pub(crate) async fn change_role(
 
 /// Deletes a role that nobody has and none inherits from.
 #[utoipa::path(delete, path = "/roles/{id}", tag = "roles", params(("id" = Uuid, Path, description = "The role")), responses(
-    (status = 200, description = "Deleted", body = Envelope<()>),
+    (status = 200, description = "Deleted", body = Envelope<Empty>),
     (status = 409, description = "40901 in use, 40902 built in", body = crate::error::Problem)))]
 pub(crate) async fn delete_role(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<Uuid>,
     Params(Nothing {}): Params<Nothing>,
-) -> Result<Envelope<()>, ApiError> {
+) -> Result<Envelope<Empty>, ApiError> {
     role::delete(&app.store, &caller.context(), id).await?;
-    Ok(Envelope::ok(()))
+    Ok(Envelope::ok(Empty))
 }
 
 /// A permission with those below it.
@@ -250,15 +251,6 @@ pub(crate) async fn list_permissions(
     Envelope::ok(Items { items })
 }
 
-/// A user by his name.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct UserReference {
-    /// His id.
-    pub id: String,
-    /// His name.
-    pub name: String,
-}
-
 /// Somebody who has a permission.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Holder {
@@ -295,7 +287,7 @@ pub(crate) async fn list_holders(
         .into_iter()
         .map(|holder| Holder {
             user: UserReference {
-                id: holder.user.to_string(),
+                id: holder.user,
                 name: holder.name,
             },
             reasons: names.reasons(&holder.decision.reasons),

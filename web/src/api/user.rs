@@ -1,25 +1,18 @@
 //! Users, for those who manage them.
 
-use crate::api::Envelope;
+use crate::api::{Empty, Envelope};
+use crate::api::account::{MAX_DISPLAY_NAME, Tongue, check_name, check_password, email};
 use crate::api::extract::{Body, Id, Nothing, Params};
 use crate::api::page::{self, Page};
 use crate::auth::Caller;
 use crate::error::{ApiError, Fields};
-use crate::language::Language;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use vmscope_store::{Order, login, second_factor, user};
-
-/// Most characters of a name.
-pub(crate) const MAX_NAME: usize = 64;
-/// Most characters of an address.
-pub(crate) const MAX_EMAIL: usize = 254;
-/// Most characters of what somebody wants to be called.
-pub(crate) const MAX_DISPLAY_NAME: usize = 128;
+use vmscope_store::{Order, lockout, second_factor, user};
 
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -194,35 +187,10 @@ pub struct NewUser {
     display_name: String,
     /// Language of the dashboard; English when not given.
     #[serde(default)]
-    language: Option<LanguageTag>,
+    language: Option<Tongue>,
     /// The first password; it must be changed at the first login.
     #[schema(format = "password", min_length = 12, max_length = 256)]
     password: String,
-}
-
-/// Languages of the dashboard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-pub enum LanguageTag {
-    /// English.
-    #[serde(rename = "en")]
-    English,
-    /// Simplified Chinese.
-    #[serde(rename = "zh-CN")]
-    Chinese,
-    /// Japanese.
-    #[serde(rename = "ja-JP")]
-    Japanese,
-}
-
-impl LanguageTag {
-    /// As the database has it.
-    pub(crate) const fn tag(self) -> &'static str {
-        match self {
-            Self::English => Language::English.tag(),
-            Self::Chinese => Language::Chinese.tag(),
-            Self::Japanese => Language::Japanese.tag(),
-        }
-    }
 }
 
 /// Makes a user, who may do nothing yet.
@@ -235,17 +203,17 @@ pub(crate) async fn create_user(
     Body(new): Body<NewUser>,
 ) -> Result<Envelope<User>, ApiError> {
     let mut fields = Fields::default();
-    let email = new.email.as_deref().map(str::trim).filter(|email| !email.is_empty());
+    let email = email(&mut fields, new.email.as_deref()).flatten();
     check_name(&mut fields, &new.name);
-    check_email(&mut fields, email);
-    check_display_name(&mut fields, &new.display_name);
+    fields.text("display_name", &new.display_name, 0, MAX_DISPLAY_NAME);
+    check_password(&mut fields, "password", &new.password, &new.name);
     fields.check()?;
-    let password_hash = super::password::hash_new("password", &new.name, new.password).await?;
+    let password_hash = app.auth.hasher.hash(new.password).await?;
     let made = user::NewUser {
         name: new.name.trim().to_owned(),
-        email: email.map(str::to_owned),
+        email,
         display_name: new.display_name.trim().to_owned(),
-        language: new.language.unwrap_or(LanguageTag::English).tag().to_owned(),
+        language: new.language.unwrap_or_default().tag().to_owned(),
         password_hash,
         must_change_password: true,
     };
@@ -267,7 +235,7 @@ pub struct UserChange {
     #[schema(max_length = 128)]
     display_name: Option<String>,
     /// Language of the dashboard.
-    language: Option<LanguageTag>,
+    language: Option<Tongue>,
     /// Whether the user can't log in; his sessions end.
     disabled: Option<bool>,
 }
@@ -289,15 +257,12 @@ pub(crate) async fn change_user(
     Body(change): Body<UserChange>,
 ) -> Result<Envelope<User>, ApiError> {
     let mut fields = Fields::default();
-    let email = change.email.map(|email| {
-        let email = email.map(|email| email.trim().to_owned());
-        email.filter(|email| !email.is_empty())
-    });
+    // Null takes it away, as an empty one does.
+    let email = email(&mut fields, change.email.as_ref().map(|email| email.as_deref().unwrap_or_default()));
     if let Some(name) = &change.name {
         check_name(&mut fields, name);
     }
-    check_email(&mut fields, email.as_ref().and_then(Option::as_deref));
-    check_display_name(&mut fields, change.display_name.as_deref().unwrap_or_default());
+    fields.text("display_name", change.display_name.as_deref().unwrap_or_default(), 0, MAX_DISPLAY_NAME);
     fields.check()?;
     let changes = user::Changes {
         name: change.name.map(|name| name.trim().to_owned()),
@@ -312,17 +277,17 @@ pub(crate) async fn change_user(
 
 /// Deletes a user with his grants, sessions and tokens.
 #[utoipa::path(delete, path = "/users/{id}", tag = "users", params(("id" = Uuid, Path, description = "The user")), responses(
-    (status = 200, description = "Deleted", body = Envelope<()>),
+    (status = 200, description = "Deleted", body = Envelope<Empty>),
     (status = 409, description = "40903 last administrator", body = crate::error::Problem)))]
 pub(crate) async fn delete_user(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<Uuid>,
     Params(Nothing {}): Params<Nothing>,
-) -> Result<Envelope<()>, ApiError> {
+) -> Result<Envelope<Empty>, ApiError> {
     let secret = user::delete(&app.store, &caller.context(), caller.authority(), id).await?;
     app.auth.forget_secret(secret).await;
-    Ok(Envelope::ok(()))
+    Ok(Envelope::ok(Empty))
 }
 
 /// A password.
@@ -337,68 +302,50 @@ pub struct PasswordReset {
 /// Gives a user another password, which he must change at his next login; his sessions end.
 #[utoipa::path(post, path = "/users/{id}/password", tag = "users", request_body = PasswordReset,
     params(("id" = Uuid, Path, description = "The user")),
-    responses((status = 200, description = "Changed", body = Envelope<()>)))]
+    responses((status = 200, description = "Changed", body = Envelope<Empty>)))]
 pub(crate) async fn reset_password(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<Uuid>,
     Body(reset): Body<PasswordReset>,
-) -> Result<Envelope<()>, ApiError> {
+) -> Result<Envelope<Empty>, ApiError> {
     let user = find(&app, id).await?;
-    let hash = super::password::hash_new("password", &user.name, reset.password).await?;
+    let mut fields = Fields::default();
+    check_password(&mut fields, "password", &reset.password, &user.name);
+    fields.check()?;
+    let hash = app.auth.hasher.hash(reset.password).await?;
     let new = user::NewPassword {
         hash: &hash,
         must_change: true,
         keep_session: None,
     };
     user::set_password(&app.store, &caller.context(), caller.authority(), id, new).await?;
-    Ok(Envelope::ok(()))
+    Ok(Envelope::ok(Empty))
 }
 
 /// Lets a user log in again who had too many wrong passwords.
 #[utoipa::path(post, path = "/users/{id}/unlock", tag = "users", params(("id" = Uuid, Path, description = "The user")),
-    responses((status = 200, description = "Unlocked", body = Envelope<()>)))]
+    responses((status = 200, description = "Unlocked", body = Envelope<Empty>)))]
 pub(crate) async fn unlock_user(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<Uuid>,
     Params(Nothing {}): Params<Nothing>,
-) -> Result<Envelope<()>, ApiError> {
-    login::unlock(&app.store, &caller.context(), caller.authority(), id).await?;
-    Ok(Envelope::ok(()))
+) -> Result<Envelope<Empty>, ApiError> {
+    lockout::unlock(&app.store, &caller.context(), caller.authority(), id).await?;
+    Ok(Envelope::ok(Empty))
 }
 
 /// Takes a user's second factor away, for somebody who has lost it.
 #[utoipa::path(post, path = "/users/{id}/two-factor/reset", tag = "users", params(("id" = Uuid, Path, description = "The user")),
-    responses((status = 200, description = "Taken away", body = Envelope<()>)))]
+    responses((status = 200, description = "Taken away", body = Envelope<Empty>)))]
 pub(crate) async fn reset_two_factor(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<Uuid>,
     Params(Nothing {}): Params<Nothing>,
-) -> Result<Envelope<()>, ApiError> {
+) -> Result<Envelope<Empty>, ApiError> {
     let secret = second_factor::disable(&app.store, &caller.context(), caller.authority(), id).await?;
     app.auth.forget_secret(secret).await;
-    Ok(Envelope::ok(()))
-}
-
-/// The name is one that nobody mistakes for an address.
-pub(crate) fn check_name(fields: &mut Fields, name: &str) {
-    fields.text("name", name, 1, MAX_NAME);
-    let allowed = |character: char| character.is_alphanumeric() || "._-".contains(character);
-    fields.require(name.trim().chars().all(allowed), "name", crate::error::Fault::Format);
-}
-
-/// The address looks like one; whether it is one only a letter could tell.
-pub(crate) fn check_email(fields: &mut Fields, email: Option<&str>) {
-    let Some(email) = email else { return };
-    fields.text("email", email, 3, MAX_EMAIL);
-    let right = email.split_once('@').is_some_and(|(name, host)| {
-        !name.is_empty() && !host.is_empty() && !host.contains('@') && !email.contains(char::is_whitespace)
-    });
-    fields.require(right, "email", crate::error::Fault::Format);
-}
-
-pub(crate) fn check_display_name(fields: &mut Fields, name: &str) {
-    fields.text("display_name", name, 0, MAX_DISPLAY_NAME);
+    Ok(Envelope::ok(Empty))
 }

@@ -1,6 +1,6 @@
 //! What a user may do and why: grants, effective permissions, sessions.
 
-use crate::api::Envelope;
+use crate::api::{Empty, Envelope};
 use crate::api::extract::{Body, Id, Nothing, Params};
 use crate::api::rights::{Decision, Reason, Scope, ScopeChoice, ScopeNames};
 use crate::api::session::Session;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use vmscope_model::VmId;
 use vmscope_model::access::{self, Effective, Permission, Subject};
 use vmscope_store::access::{Failure, Refusal};
-use vmscope_store::{grant, group, login};
+use vmscope_store::{grant, login, subject};
 
 /// A list that is never long.
 #[derive(Debug, Serialize, ToSchema)]
@@ -140,16 +140,16 @@ pub struct GrantPath {
 /// Takes a role away.
 #[utoipa::path(delete, path = "/users/{id}/grants/{grant}", tag = "users",
     params(("id" = Uuid, Path, description = "The user"), ("grant" = Uuid, Path, description = "The grant")), responses(
-    (status = 200, description = "Taken away", body = Envelope<()>),
+    (status = 200, description = "Taken away", body = Envelope<Empty>),
     (status = 409, description = "40903 last administrator", body = crate::error::Problem)))]
 pub(crate) async fn delete_grant(
     State(app): State<App>,
     caller: Caller,
     Id(path): Id<GrantPath>,
     Params(Nothing {}): Params<Nothing>,
-) -> Result<Envelope<()>, ApiError> {
+) -> Result<Envelope<Empty>, ApiError> {
     grant::delete(&app.store, &caller.context(), caller.authority(), path.id, path.grant).await?;
-    Ok(Envelope::ok(()))
+    Ok(Envelope::ok(Empty))
 }
 
 /// A permission that a user has somewhere.
@@ -264,7 +264,7 @@ pub(super) fn known(name: &str) -> Result<Permission, ApiError> {
 pub(super) async fn subject(app: &App, vm: Option<Uuid>) -> Result<Subject, ApiError> {
     match vm {
         None => Ok(Subject::installation()),
-        Some(vm) => group::subject_of_vm(&app.store, VmId(vm))
+        Some(vm) => subject::of_vm(&app.store, VmId(vm))
             .await?
             .ok_or_else(|| ApiError::parameter("vm", "there is no such virtual machine")),
     }
@@ -290,13 +290,13 @@ pub(crate) async fn list_user_sessions(
 
 /// Ends all sessions of a user.
 #[utoipa::path(delete, path = "/users/{id}/sessions", tag = "users", params(("id" = Uuid, Path, description = "The user")),
-    responses((status = 200, description = "Ended", body = Envelope<()>)))]
+    responses((status = 200, description = "Ended", body = Envelope<Empty>)))]
 pub(crate) async fn end_user_sessions(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<Uuid>,
     Params(Nothing {}): Params<Nothing>,
-) -> Result<Envelope<()>, ApiError> {
+) -> Result<Envelope<Empty>, ApiError> {
     login::end_all(&app.store, &caller.context(), caller.authority(), id).await?;
-    Ok(Envelope::ok(()))
+    Ok(Envelope::ok(Empty))
 }

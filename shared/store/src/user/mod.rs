@@ -10,7 +10,7 @@ pub use password::{NewPassword, set_password};
 
 use crate::access::{Authority, Change, Failure, Refusal};
 use crate::audit::{self, Context};
-use crate::{Error, Order, Page, Paging, Store, grant, page};
+use crate::{Error, Order, Page, Paging, Store, page};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use tokio_postgres::types::ToSql;
@@ -191,22 +191,6 @@ pub async fn create(store: &Store, context: &Context, new: &NewUser) -> Result<U
     let entry = audit::Entry::done("user.create").on("user", user.id, &user.name);
     change
         .commit(&entry.changing(None, Some(describe(&user))))
-        .await?;
-    Ok(user)
-}
-
-/// Makes a user who may do everything: what the command line does.
-///
-/// # Errors
-/// As [`create`].
-pub async fn create_administrator(store: &Store, context: &Context, new: &NewUser) -> Result<User, Failure> {
-    let mut client = store.get().await?;
-    let change = Change::begin(&mut client, context).await?;
-    let user = insert(&*change.transaction, new).await?;
-    grant::make_administrator(&*change.transaction, context, user.id).await?;
-    let entry = audit::Entry::done("user.create").on("user", user.id, &user.name);
-    change
-        .commit(&entry.changing(None, Some(administrator(&user))))
         .await?;
     Ok(user)
 }
