@@ -5,12 +5,14 @@ use crate::api::counts::number;
 use crate::api::extract::Params;
 use crate::api::page;
 use crate::api::vm::HostReference;
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use vmscope_model::access::Reach;
 use vmscope_model::{Cause, Group, HostId, Position, VmId};
 use vmscope_store::gap;
 
@@ -179,7 +181,7 @@ impl From<gap::CauseTotal> for CauseTotal {
 }
 
 /// What the caller asks for, once it is known to make sense.
-fn filter(params: GapParams) -> Result<gap::Filter, ApiError> {
+fn filter(params: GapParams, reach: Reach) -> Result<gap::Filter, ApiError> {
     let paging = page::check(params.page, params.page_size)?;
     if params.from.zip(params.to).is_some_and(|(from, to)| from > to) {
         return Err(ApiError::parameter("from", "must not be after to"));
@@ -193,6 +195,7 @@ fn filter(params: GapParams) -> Result<gap::Filter, ApiError> {
         group: known("group", params.group, &groups)?,
         from: params.from,
         to: params.to,
+        reach,
         paging,
     })
 }
@@ -213,9 +216,10 @@ fn known(parameter: &str, value: Option<String>, names: &[&str]) -> Result<Optio
     responses((status = 200, description = "One page", body = Envelope<GapPage>)))]
 pub(crate) async fn list_gaps(
     State(app): State<App>,
+    caller: Caller,
     Params(params): Params<GapParams>,
 ) -> Result<Envelope<GapPage>, ApiError> {
-    let filter = filter(params)?;
+    let filter = filter(params, caller.reach("ledger.read")?)?;
     let (found, totals) = gap::page(&app.store, &filter).await?;
     Ok(Envelope::ok(GapPage {
         items: found.items.into_iter().map(Gap::from).collect(),

@@ -299,6 +299,8 @@ pub enum MemberOutcome {
     Removed,
     /// It was not in.
     NotIn,
+    /// It would give somebody what the caller may not do there himself.
+    Denied,
     /// There is no such virtual machine, or the caller may not see it.
     Unknown,
 }
@@ -310,6 +312,7 @@ impl From<group::MemberChange> for MemberOutcome {
             group::MemberChange::AlreadyIn => Self::AlreadyIn,
             group::MemberChange::Removed => Self::Removed,
             group::MemberChange::NotIn => Self::NotIn,
+            group::MemberChange::Denied => Self::Denied,
             group::MemberChange::Unknown => Self::Unknown,
         }
     }

@@ -4,6 +4,7 @@ use crate::api::Envelope;
 use crate::api::counts::{by_name, number};
 use crate::api::extract::{Id, Nothing, Params};
 use crate::api::page::{self, Page};
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
@@ -192,11 +193,14 @@ pub(super) async fn devices(app: &App, owner: Reference) -> Result<Vec<Device>, 
     responses((status = 200, description = "One page", body = Envelope<Page<Host>>)))]
 pub(crate) async fn list_hosts(
     State(app): State<App>,
+    caller: Caller,
     Params(params): Params<HostParams>,
 ) -> Result<Envelope<Page<Host>>, ApiError> {
     let paging = page::check(params.page, params.page_size)?;
     let filter = host::Filter {
         search: params.q,
+        reach: caller.reach("host.read")?,
+        vm_reach: caller.reach_or_nothing("vm.read")?,
         order: params.sort.order(),
         paging,
     };
@@ -212,10 +216,13 @@ pub(crate) async fn list_hosts(
     responses((status = 200, description = "The host", body = Envelope<HostDetail>)))]
 pub(crate) async fn get_host(
     State(app): State<App>,
+    caller: Caller,
     Id(id): Id<HostId>,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<HostDetail>, ApiError> {
-    let host = host::get(&app.store, id).await?.ok_or(ApiError::NotFound)?.into();
+    let (reach, vm_reach) = (caller.reach("host.read")?, caller.reach_or_nothing("vm.read")?);
+    let found = host::get(&app.store, id, &reach, &vm_reach).await?;
+    let host = found.ok_or(ApiError::NotFound)?.into();
     let devices = devices(&app, Reference::Host(id)).await?;
     Ok(Envelope::ok(HostDetail { host, devices }))
 }

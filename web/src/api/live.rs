@@ -1,9 +1,11 @@
 //! The WebSocket of live samples.
 
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::guard;
 use crate::language::Language;
 use crate::live::client;
+use crate::live::watch::Watch;
 use crate::state::App;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
@@ -15,11 +17,13 @@ use axum::response::Response;
 ///
 /// After the upgrade both sides send JSON text messages: see the schemas `ClientMessage` and `ServerMessage`. The server
 /// pings every 20 s and drops a client that stays silent. A client that reads too slowly gets the latest values of each
-/// entity, not all of them.
+/// entity, not all of them. What the caller may not see can't be subscribed; when his rights shrink, the subscription ends and a
+/// `subscribed` message says what is left, and when his session ends, so does the connection.
 #[utoipa::path(get, path = "/live", tag = "live",
     responses((status = 101, description = "The WebSocket is open")))]
 pub(crate) async fn open_live(
     State(app): State<App>,
+    caller: Caller,
     language: Language,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -31,5 +35,5 @@ pub(crate) async fn open_live(
     let mailbox = app.hub.connect().ok_or(ApiError::Full)?;
     Ok(upgrade
         .max_message_size(client::MAX_MESSAGE_BYTES)
-        .on_upgrade(move |socket| client::serve(socket, mailbox, language, app.stopping)))
+        .on_upgrade(move |socket| client::serve(socket, mailbox, language, Watch::new(app, caller))))
 }

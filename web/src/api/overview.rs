@@ -3,6 +3,7 @@
 use crate::api::Envelope;
 use crate::api::counts::{by_name, number};
 use crate::api::extract::{Nothing, Params};
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
@@ -58,9 +59,11 @@ pub struct FeedState {
     responses((status = 200, description = "The counts", body = Envelope<Overview>)))]
 pub(crate) async fn get_overview(
     State(app): State<App>,
+    caller: Caller,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<Overview>, ApiError> {
-    let counted = vmscope_store::overview::get(&app.store).await?;
+    let (hosts, vms) = (caller.reach_or_nothing("host.read")?, caller.reach_or_nothing("vm.read")?);
+    let counted = vmscope_store::overview::get(&app.store, &hosts, &vms).await?;
     let (total, reporting) = (number(counted.hosts_total), number(counted.hosts_reporting));
     let by_state = by_name(&counted.vms_by_state);
     Ok(Envelope::ok(Overview {

@@ -4,6 +4,7 @@ use crate::api::Envelope;
 use crate::api::counts::number;
 use crate::api::entity;
 use crate::api::extract::Params;
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
@@ -11,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use vmscope_model::{Kind, catalogue};
+use vmscope_store::subject::{self, Whose};
 use vmscope_store::gap::Gap;
 use vmscope_store::series::{self, Step};
 
@@ -136,6 +138,7 @@ impl From<Function> for series::Function {
     responses((status = 200, description = "The history", body = Envelope<Series>)))]
 pub(crate) async fn get_series(
     State(app): State<App>,
+    caller: Caller,
     Params(params): Params<SeriesParams>,
 ) -> Result<Envelope<Series>, ApiError> {
     let reference = entity::parse(&params.entity).ok_or_else(|| {
@@ -147,6 +150,14 @@ pub(crate) async fn get_series(
     let metrics = columns(reference.kind(), &params.metrics)?;
     let (from, to) = range(params.from, params.to)?;
     let step = step(params.step.as_deref(), from, to)?;
+    let (whose, subject) = subject::of_entity(&app.store, reference)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    let permission = match whose {
+        Whose::Host => "host.read",
+        Whose::Vm => "vm.read",
+    };
+    caller.find(permission, &subject)?;
     let entity_id = vmscope_store::entity::find(&app.store, reference)
         .await?
         .ok_or(ApiError::NotFound)?;

@@ -6,6 +6,7 @@ use crate::api::extract::{Id, Nothing, Params};
 use crate::api::guest::Guest;
 use crate::api::host::{Device, devices};
 use crate::api::page::{self, Page};
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
@@ -206,6 +207,7 @@ fn wanted_state(name: &str) -> Result<vm::State, ApiError> {
     responses((status = 200, description = "One page", body = Envelope<Page<Vm>>)))]
 pub(crate) async fn list_vms(
     State(app): State<App>,
+    caller: Caller,
     Params(params): Params<VmParams>,
 ) -> Result<Envelope<Page<Vm>>, ApiError> {
     let paging = page::check(params.page, params.page_size)?;
@@ -219,6 +221,7 @@ pub(crate) async fn list_vms(
         search: params.q,
         state,
         host: params.host,
+        reach: caller.reach("vm.read")?,
         order: params.sort.order(),
         paging,
     };
@@ -234,10 +237,12 @@ pub(crate) async fn list_vms(
     responses((status = 200, description = "The VM", body = Envelope<VmDetail>)))]
 pub(crate) async fn get_vm(
     State(app): State<App>,
+    caller: Caller,
     Id(id): Id<VmId>,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<VmDetail>, ApiError> {
-    let vm = vm::get(&app.store, id).await?.ok_or(ApiError::NotFound)?.into();
+    let found = vm::get(&app.store, id, &caller.reach("vm.read")?).await?;
+    let vm = found.ok_or(ApiError::NotFound)?.into();
     let devices = devices(&app, Reference::Vm(id)).await?;
     let guest = vmscope_store::guest::get(&app.store, id).await?.map(Guest::from);
     Ok(Envelope::ok(VmDetail { vm, devices, guest }))

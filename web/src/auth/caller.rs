@@ -140,6 +140,26 @@ impl Caller {
         Ok(reach)
     }
 
+    /// For what he has the permission, which may be nothing.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] when there is no such permission.
+    pub(crate) fn reach_or_nothing(&self, permission: &str) -> Result<Reach, ApiError> {
+        Ok(self.rights().reach(&known(permission)?))
+    }
+
+    /// Nothing, if `subject` is within his reach: what is out of it does not exist for him, unless he has no such permission at all.
+    ///
+    /// # Errors
+    /// [`ApiError::Forbidden`] or [`ApiError::NotFound`].
+    pub(crate) fn find(&self, permission: &str, subject: &Subject) -> Result<(), ApiError> {
+        if self.reach(permission)?.includes(subject) {
+            Ok(())
+        } else {
+            Err(ApiError::NotFound)
+        }
+    }
+
     /// Nothing, if he has the permission for `subject`.
     ///
     /// # Errors

@@ -1,14 +1,14 @@
 //! One WebSocket, from its upgrade to its end.
 
-use super::hub::{Client, Sample};
+use super::hub::{Client, MAX_SUBSCRIPTIONS, Sample, TooManySubscriptions};
 use super::protocol::{ClientMessage, ServerMessage};
+use super::watch::{RECHECK, Watch};
 use crate::api::entity;
 use crate::error::ApiError;
 use crate::language::Language;
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_util::sync::CancellationToken;
 use vmscope_store::entity::Reference;
 
 /// How often the server pings.
@@ -25,14 +25,10 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 128 << 10;
 struct Gone;
 
 /// Serves one client until it goes, dies or the server stops.
-pub(crate) async fn serve(
-    mut socket: WebSocket,
-    client: Client,
-    language: Language,
-    stopping: CancellationToken,
-) {
+pub(crate) async fn serve(mut socket: WebSocket, client: Client, language: Language, mut watch: Watch) {
+    let stopping = watch.stopping();
     tokio::select! {
-        Gone = converse(&mut socket, &client, language) => {}
+        Gone = converse(&mut socket, &client, language, &mut watch) => {}
         () = stopping.cancelled() => {
             // The client sees the end of the connection in any case.
             let _ = tokio::time::timeout(SEND_DEADLINE, socket.send(Message::Close(None))).await;
@@ -40,7 +36,7 @@ pub(crate) async fn serve(
     }
 }
 
-async fn converse(socket: &mut WebSocket, client: &Client, language: Language) -> Gone {
+async fn converse(socket: &mut WebSocket, client: &Client, language: Language, watch: &mut Watch) -> Gone {
     let mut feeds = client.hub().feeds();
     let mut fed = *feeds.borrow_and_update() > 0;
     if send(socket, &ServerMessage::Feed { connected: fed })
@@ -51,13 +47,15 @@ async fn converse(socket: &mut WebSocket, client: &Client, language: Language) -
     }
     let mut ping = tokio::time::interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut recheck = tokio::time::interval_at(Instant::now() + RECHECK, RECHECK);
+    recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
     loop {
         let done = tokio::select! {
             incoming = socket.recv() => {
                 heard = Instant::now();
                 match incoming {
-                    Some(Ok(message)) => answer(socket, client, language, &message).await,
+                    Some(Ok(message)) => answer(socket, client, language, watch, &message).await,
                     Some(Err(_)) | None => Err(Gone),
                 }
             }
@@ -67,6 +65,7 @@ async fn converse(socket: &mut WebSocket, client: &Client, language: Language) -
                 let changed = std::mem::replace(&mut fed, now) != now;
                 if changed { send(socket, &ServerMessage::Feed { connected: now }).await } else { Ok(()) }
             }
+            _ = recheck.tick() => look_again(socket, client, watch).await,
             _ = ping.tick() => {
                 if heard.elapsed() > SILENCE { Err(Gone) } else { transmit(socket, Message::Ping(Vec::new().into())).await }
             }
@@ -97,14 +96,38 @@ async fn deliver(
     Ok(())
 }
 
+/// Ends what the client may watch no more, and the connection when nobody is logged in any more.
+async fn look_again(socket: &mut WebSocket, client: &Client, watch: &mut Watch) -> Result<(), Gone> {
+    let outside = match watch.recheck(&client.references()).await {
+        Ok(outside) => outside,
+        Err(ApiError::NotLoggedIn) => {
+            let over = CloseFrame {
+                code: close_code::POLICY,
+                reason: "not logged in any more".into(),
+            };
+            let _ = transmit(socket, Message::Close(Some(over))).await;
+            return Err(Gone);
+        }
+        // Without the database nobody's rights can change either: it is asked again at the next turn.
+        Err(_) => return Ok(()),
+    };
+    if outside.is_empty() {
+        return Ok(());
+    }
+    client.unsubscribe(&outside);
+    let entities = client.entities();
+    send(socket, &ServerMessage::Subscribed { entities }).await
+}
+
 async fn answer(
     socket: &mut WebSocket,
     client: &Client,
     language: Language,
+    watch: &Watch,
     message: &Message,
 ) -> Result<(), Gone> {
     let answer = match message {
-        Message::Text(text) => obey(client, text),
+        Message::Text(text) => obey(client, watch, text).await,
         Message::Binary(_) => Err(ApiError::BadRequest),
         Message::Ping(_) | Message::Pong(_) => return Ok(()),
         Message::Close(_) => return Err(Gone),
@@ -116,14 +139,21 @@ async fn answer(
     send(socket, &answer).await
 }
 
-fn obey(client: &Client, text: &str) -> Result<ServerMessage, ApiError> {
+async fn obey(client: &Client, watch: &Watch, text: &str) -> Result<ServerMessage, ApiError> {
     let message = serde_json::from_str(text).map_err(|error| ApiError::Parameter {
         detail: error.to_string(),
     })?;
     match message {
-        ClientMessage::Subscribe { entities } => client
-            .subscribe(&references(&entities)?)
-            .map_err(|error| ApiError::parameter("entities", error))?,
+        ClientMessage::Subscribe { entities } => {
+            let entities = references(&entities)?;
+            if entities.len() > MAX_SUBSCRIPTIONS {
+                return Err(ApiError::parameter("entities", TooManySubscriptions));
+            }
+            watch.admit(&entities).await?;
+            client
+                .subscribe(&entities)
+                .map_err(|error| ApiError::parameter("entities", error))?;
+        }
         ClientMessage::Unsubscribe { entities } => client.unsubscribe(&references(&entities)?),
         ClientMessage::Ping => return Ok(ServerMessage::Pong),
     }

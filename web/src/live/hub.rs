@@ -244,6 +244,13 @@ impl Client {
         }
     }
 
+    /// What is watched.
+    pub(super) fn references(&self) -> Vec<Reference> {
+        let state = self.hub.state();
+        let mailbox = state.mailboxes.get(&self.id);
+        mailbox.iter().flat_map(|mailbox| &mailbox.entities).copied().collect()
+    }
+
     /// What is watched, as the API writes it, sorted.
     pub(super) fn entities(&self) -> Vec<String> {
         let state = self.hub.state();

@@ -14,5 +14,6 @@ pub(crate) mod feed;
 mod hub;
 mod meter;
 pub mod protocol;
+pub(crate) mod watch;
 
 pub use hub::Hub;
