@@ -36,6 +36,7 @@ export default {
     network: 'Network',
     vms_running: '{running} of {total} VMs running',
     vms_none: 'No VMs',
+    nothing_for_you: 'Your roles show you no host and no virtual machine yet.',
     empty_title: 'No host reports yet',
     empty_text: 'Start an agent on a hypervisor host. It appears here by itself, seconds later.',
     empty_step_install: 'Install vmscope-agent on the host and give it a certificate of your collector’s CA.',

@@ -37,6 +37,7 @@ export default {
     network: 'ネットワーク',
     vms_running: 'VM {total} 台中 {running} 台が実行中',
     vms_none: 'VM なし',
+    nothing_for_you: 'お使いのロールの範囲には、ホストも仮想マシンもまだありません。',
     empty_title: 'まだどのホストからも報告がありません',
     empty_text: 'ハイパーバイザーホストでエージェントを起動すると、数秒後に自動的にここへ表示されます。',
     empty_step_install: 'ホストに vmscope-agent をインストールし、コレクターの CA で証明書を発行します。',

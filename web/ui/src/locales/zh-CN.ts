@@ -37,6 +37,7 @@ export default {
     network: '网络',
     vms_running: '{total} 台虚拟机，{running} 台运行中',
     vms_none: '无虚拟机',
+    nothing_for_you: '您的角色范围内尚无主机或虚拟机。',
     empty_title: '尚无主机上报',
     empty_text: '在虚拟化主机上启动代理，几秒后它会自动出现在这里。',
     empty_step_install: '在主机上安装 vmscope-agent，并为其签发采集器 CA 的证书。',
