@@ -34,7 +34,7 @@ export async function watched(api, with_vms) {
 /** A dialog, once it has come in. */
 async function opens(page, button, part) {
   await page.click(button)
-  await page.locator(part).waitFor()
+  await page.locator(part).first().waitFor()
   await page.waitForFunction(() => document.querySelectorAll('[class*=-enter-active]').length === 0)
 }
 
