@@ -26,9 +26,15 @@ export function useSubmit<A extends unknown[]>(action: (...parts: A) => Promise<
     }
   }
 
-  const fields = computed<Partial<Record<string, string>>>(() =>
-    Object.fromEntries((refusal.value?.fields ?? []).map((one) => [simple(one.field), one.message])),
-  )
+  /** By field, all that is wrong with it. */
+  const fields = computed(() => {
+    const messages: Partial<Record<string, string>> = {}
+    for (const one of refusal.value?.fields ?? []) {
+      const field = simple(one.field)
+      messages[field] = messages[field] ? `${messages[field]} ${one.message}` : one.message
+    }
+    return messages
+  })
 
   function forget(): void {
     refusal.value = null
