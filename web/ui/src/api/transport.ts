@@ -135,7 +135,7 @@ export async function unwrap<T>(request: Promise<Answer<T>>): Promise<T> {
   throw refused
 }
 
-/** TEMPORARY until the OpenAPI document has these. */
+/** A request that the OpenAPI document of this build does not describe: its answer is what the caller says it is. */
 export function call<T>(
   method: string,
   path: string,
