@@ -160,10 +160,17 @@ impl Part {
             metrics,
             lifecycle,
         } = self;
-        database
+        match database
             .availability
             .insist(|| setup::announce(&database.store))
-            .await?;
+            .await
+        {
+            // An audit trail that takes no entry keeps people out, not samples.
+            Err(Failure::Refused(error)) => {
+                tracing::error!(error = database::chain(&error), "no set-up code can be offered");
+            }
+            told => told?,
+        }
         let writers = config.database.writers.get();
         let introduction = status::introduce(&database, name.clone(), address.to_string(), writers).await?;
         let mut work = upkeep::spawn(&lifecycle, &database, config.database.retention_days);

@@ -101,7 +101,7 @@ fn answers(operation: &mut Operation, access: Access, has_id: bool) {
         (
             !is_public || has_body,
             "403",
-            "40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first",
+            "40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token",
         ),
         (has_id, "404", "40400 not found"),
         (true, "408", "40800 took too long"),

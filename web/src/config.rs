@@ -24,6 +24,9 @@ pub struct Config {
     pub identity: IdentityFiles,
     /// Where history is.
     pub database: Database,
+    /// Where the master keys are, which open what is sealed in the database.
+    #[serde(default)]
+    pub vault: vmscope_vault::Config,
     /// How often one address may ask.
     #[serde(default)]
     pub limits: limit::Config,

@@ -38,6 +38,7 @@ use vmscope_link::{Dialer, Identity};
 use vmscope_service::admin::Check;
 use vmscope_service::{Health, Lifecycle, admin};
 use vmscope_store::{Store, schema};
+use vmscope_vault::{KeySource, Vault};
 
 /// How often the database is asked whether it is there, for `/readyz`.
 const DATABASE_CHECK: Duration = Duration::from_secs(5);
@@ -63,6 +64,12 @@ pub enum Error {
     /// The identity can't be used for dialling collectors.
     #[error("collectors can't be dialled")]
     Dial(#[source] vmscope_link::Error),
+    /// The master keys can't be used.
+    #[error("master keys can't be used")]
+    Vault(#[source] vmscope_vault::Error),
+    /// Nothing says where the master keys are.
+    #[error("no master keys: set [vault] master_keys, or give the service the credential master-keys")]
+    NoMasterKeys,
     /// The database can't be used.
     #[error("database can't be used")]
     Database(#[source] vmscope_store::Error),
@@ -85,6 +92,9 @@ pub struct Web {
 /// When an address can't be bound or the configuration can't be used.
 pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) -> Result<Web, Error> {
     let store = Store::new(config.database.url.expose()).map_err(Error::Database)?;
+    let keys = KeySource::find(&config.vault)
+        .map_err(Error::Vault)?
+        .ok_or(Error::NoMasterKeys)?;
     let dialer = Arc::new(Dialer::new(identity).map_err(Error::Dial)?);
     let listen = |source| Error::Listen {
         address: config.listen,
@@ -92,7 +102,9 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     };
     let listener = TcpListener::bind(config.listen).map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let tls = tls::prepare(config, lifecycle).await.map_err(Error::Certificate)?;
+    let tls = tls::prepare(config, lifecycle)
+        .await
+        .map_err(Error::Certificate)?;
     let (health, mut registry) = (Health::new(), Registry::default());
     let requests = observe::Requests::new(&mut registry);
     let hub = Arc::new(Hub::new(&mut registry));
@@ -114,13 +126,16 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
         "database check",
         watch(store.clone(), database, lifecycle.clone()),
     );
+    let vault = Vault::new(store.clone(), keys);
+    let auth = Auth::new(&config.limits, &store, vault, tls.is_some());
     let app = App {
         store,
-        auth: Arc::new(Auth::new(&config.limits)),
+        auth: Arc::new(auth),
         hub,
         stopping: lifecycle.stopping(),
     };
     limit::sweep(lifecycle, app.clone());
+    auth::keep_up(lifecycle, app.clone());
     let is_secure = tls.is_some();
     let server = serve::run(listener, tls, router::build(app, requests), lifecycle.stopping());
     lifecycle.spawn("http", server);

@@ -1,14 +1,15 @@
 //! Every route, with who may call it and what happens around each request.
 
-use crate::access::Access::{Needs, Public};
-use crate::access::{Access, Routes};
+use crate::access::Access::{Login, Needs, OwnPassword, Public};
+use crate::access::Routes;
 use crate::api::extract::MAX_BODY_BYTES;
 use crate::api::{
-    agent, audit, document, gap, group, host, live, metric, overview, role, series, system, user, user_access, vm,
+    agent, audit, document, gap, group, host, key, live, login, me, metric, overview, role, series, session,
+    setup, system, token, totp, user, user_access, vm,
 };
 use crate::assets;
-use crate::docs;
 use crate::auth::Visitor;
+use crate::docs;
 use crate::error::{self, ApiError};
 use crate::observe::{self, Requests};
 use crate::openapi::Base;
@@ -32,24 +33,48 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The documented routes: a route is in the document because it is served.
 pub(crate) fn api() -> OpenApiRouter<App> {
-    let routes = people(resources(Routes::default()));
-    OpenApiRouter::with_openapi(Base::openapi()).nest(API, routes.finish())
+    let routes = people(own_account(resources(Routes::default())));
+    let outside = Routes::default().route(Public, routes!(key::get_well_known_jwks));
+    OpenApiRouter::with_openapi(Base::openapi())
+        .nest(API, routes.finish())
+        .merge(outside.finish())
 }
 
 fn resources(routes: Routes) -> Routes {
     routes
-        .route(Access::Login, routes!(overview::get_overview))
+        .route(Login, routes!(overview::get_overview))
         .route(Needs("host.read"), routes!(host::list_hosts))
         .route(Needs("host.read"), routes!(host::get_host))
         .route(Needs("vm.read"), routes!(vm::list_vms))
         .route(Needs("vm.read"), routes!(vm::get_vm))
-        .route(Access::Login, routes!(metric::list_metrics))
-        .route(Access::Login, routes!(series::get_series))
+        .route(Login, routes!(metric::list_metrics))
+        .route(Login, routes!(series::get_series))
         .route(Needs("ledger.read"), routes!(gap::list_gaps))
         .route(Needs("system.read"), routes!(system::get_system))
         .route(Needs("system.read"), routes!(agent::list_agents))
-        .route(Access::Login, routes!(live::open_live))
+        .route(Login, routes!(live::open_live))
         .route(Public, routes!(document::get_openapi))
+}
+
+/// The first user, logging in, and everybody's own account.
+fn own_account(routes: Routes) -> Routes {
+    routes
+        .route(Public, routes!(setup::get_setup, setup::set_up))
+        .route(Public, routes!(login::log_in))
+        .route(Public, routes!(login::refresh))
+        .route(Public, routes!(key::get_jwks))
+        .route(OwnPassword, routes!(login::log_out))
+        .route(OwnPassword, routes!(me::get_me))
+        .route(Login, routes!(me::change_me))
+        .route(OwnPassword, routes!(me::change_password))
+        .route(Login, routes!(session::list_sessions))
+        .route(Login, routes!(session::end_session))
+        .route(Login, routes!(totp::begin_totp))
+        .route(Login, routes!(totp::confirm_totp))
+        .route(Login, routes!(totp::renew_recovery_codes))
+        .route(Login, routes!(totp::disable_totp))
+        .route(Login, routes!(token::list_tokens, token::create_token))
+        .route(Login, routes!(token::revoke_token))
 }
 
 /// People, what they may do, and what they did.
@@ -73,12 +98,15 @@ fn people(routes: Routes) -> Routes {
         .route(Needs("role.write"), routes!(role::create_role))
         .route(Needs("role.read"), routes!(role::get_role))
         .route(Needs("role.write"), routes!(role::change_role, role::delete_role))
-        .route(Access::Login, routes!(role::list_permissions))
+        .route(Login, routes!(role::list_permissions))
         .route(Needs("role.read"), routes!(role::list_holders))
         .route(Needs("group.read"), routes!(group::list_groups))
         .route(Needs("group.write"), routes!(group::create_group))
         .route(Needs("group.read"), routes!(group::get_group))
-        .route(Needs("group.write"), routes!(group::change_group, group::delete_group))
+        .route(
+            Needs("group.write"),
+            routes!(group::change_group, group::delete_group),
+        )
         .route(Needs("group.read"), routes!(group::list_members))
         .route(Needs("group.write"), routes!(group::change_members))
         .route(Needs("audit.read"), routes!(audit::list_audit))

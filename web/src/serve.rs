@@ -30,12 +30,20 @@ pub(crate) async fn run(
         match tls {
             Some(tls) => {
                 let mut server = server.acceptor(RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE));
-                server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+                server
+                    .http_builder()
+                    .http1()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEAD);
                 server.serve(service).await
             }
             None => {
                 let mut server = server.http1_only();
-                server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+                server
+                    .http_builder()
+                    .http1()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEAD);
                 server.serve(service).await
             }
         }

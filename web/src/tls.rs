@@ -135,7 +135,12 @@ fn names(address: IpAddr) -> Vec<String> {
 
 fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(path)?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(path)?;
     io::Write::write_all(&mut file, text.as_bytes())?;
     file.sync_all()
 }
@@ -155,7 +160,10 @@ impl Activity for Follower {
     async fn activate(&self) -> Status {
         let now = self.files.stamp();
         let seen = std::mem::replace(
-            &mut *self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+            &mut *self
+                .seen
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
             now,
         );
         if now == seen {
@@ -167,7 +175,10 @@ impl Activity for Follower {
                 tracing::info!(certificate.path = %certificate.display(), "serving with the new certificate");
                 Status::Done("read again".to_owned())
             }
-            Err(error) => Status::Failed(format!("{}: {error}; the one before stays in use", certificate.display())),
+            Err(error) => Status::Failed(format!(
+                "{}: {error}; the one before stays in use",
+                certificate.display()
+            )),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! `vmscope-collector audit`: whether the audit trail is as vmscope left it.
 
-use super::{ConfigFile, operator, print};
-use anyhow::{Context, bail};
+use super::key::KeyFile;
+use super::{operator, print};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use vmscope_store::Store;
 use vmscope_store::audit::{self, Check, Checkpoint, Entry, Finding, Mark, Report, Since};
-use vmscope_vault::{KeySource, PublicKeys, Signer, Vault};
+use vmscope_vault::{Error, KeySource, PublicKeys, Signer, Vault};
 
 /// Findings that an entry of acceptance tells; the rest is a number.
 const TOLD: usize = 50;
@@ -18,7 +19,7 @@ pub(super) enum Command {
     /// Sign the trail as it is, after a person has looked into what `verify` found. What was found stays visible.
     Accept {
         #[command(flatten)]
-        file: ConfigFile,
+        file: KeyFile,
         /// Why, for the trail.
         #[arg(long)]
         reason: String,
@@ -28,7 +29,7 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct Verify {
     #[command(flatten)]
-    file: ConfigFile,
+    file: KeyFile,
     /// Look only at entries with a higher number.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     after: i64,
@@ -44,23 +45,25 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
                 after: options.after,
                 known: options.known,
             };
-            let store = options.file.store().await?;
-            let report = look(&store, &vault(&options.file, &store)?, &since).await?;
-            tell(&report)
+            let (store, vault) = open(&options.file).await?;
+            tell(&look(&store, &vault, &since).await?)
         }
         Command::Accept { file, reason } => accept(&file, &reason).await,
     }
 }
 
-fn vault(file: &ConfigFile, store: &Store) -> anyhow::Result<Vault> {
-    let keys = KeySource::find(&file.load()?.vault)?;
-    let keys =
-        keys.context("signatures can't be checked without the master keys: [vault] in the configuration")?;
-    Ok(Vault::new(store.clone(), keys))
+/// The database, and the keys without which no signature can be checked.
+async fn open(file: &KeyFile) -> anyhow::Result<(Store, Vault)> {
+    let store = file.config.store().await?;
+    let vault = Vault::new(store.clone(), KeySource::open(&file.path()?)?);
+    Ok((store, vault))
 }
 
 async fn look(store: &Store, vault: &Vault, since: &Since) -> anyhow::Result<Report> {
     let keys = PublicKeys::load(vault, &audit::signing_keys(store).await?).await?;
+    for problem in keys.unopened() {
+        print(&format!("what it has signed can't be checked: {problem}"))?;
+    }
     let genuine = |key, statement: &[u8], signature: &[u8]| keys.genuine(key, statement, signature);
     Ok(audit::verify(store, since, genuine).await?)
 }
@@ -83,11 +86,14 @@ fn tell(report: &Report) -> anyhow::Result<()> {
     }
 }
 
-async fn accept(file: &ConfigFile, reason: &str) -> anyhow::Result<()> {
-    let store = file.store().await?;
-    let vault = vault(file, &store)?;
+async fn accept(file: &KeyFile, reason: &str) -> anyhow::Result<()> {
+    let (store, vault) = open(file).await?;
     let report = look(&store, &vault, &Since::default()).await?;
-    let signer = Signer::find_or_make(&vault).await?;
+    let signer = match Signer::find_or_make(&vault).await {
+        // The master keys were lost, or somebody has broken the secret: that, too, is accepted.
+        Err(Error::UnknownKey { .. } | Error::Broken(_)) => Signer::make(&vault).await?,
+        found => found?,
+    };
     let told: Vec<String> = report
         .findings
         .iter()

@@ -1,12 +1,14 @@
 //! `vmscope-collector enrol token`: the tokens by which hosts enrol.
 
-use super::{ConfigFile, moment, print, table};
+use super::{ConfigFile, moment, operator, print, table};
 use crate::enrol::authority::Standing;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use serde_json::json;
 use std::time::Duration;
 use vmscope_link::{Identity, Token};
 use vmscope_model::HostId;
+use vmscope_store::audit::{self, Entry};
 use vmscope_store::enrolment::{self, NewToken};
 
 /// The longest that a token may be good for.
@@ -58,9 +60,12 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
         TokenCommand::Create(options) => create(&options).await,
         TokenCommand::List(file) => list(&file).await,
         TokenCommand::Revoke { id, file } => {
-            if !enrolment::revoke_token(&file.store().await?, &id).await? {
+            let store = file.store().await?;
+            if !enrolment::revoke_token(&store, &id).await? {
                 bail!("there is no token {id}");
             }
+            let entry = Entry::done("enrolment_token.revoke").on("enrolment_token", &id, "");
+            audit::record(&store, &operator(), &entry).await?;
             Ok(())
         }
     }
@@ -83,7 +88,17 @@ async fn create(options: &Create) -> anyhow::Result<()> {
         uses_allowed: options.uses,
         ttl: options.ttl,
     };
-    let expires_at = enrolment::create_token(&options.file.store().await?, &row).await?;
+    let store = options.file.store().await?;
+    let expires_at = enrolment::create_token(&store, &row).await?;
+    let after = json!({
+        "uses": row.uses_allowed,
+        "host": row.host.map(|host| host.to_string()),
+        "expires_at": expires_at.to_string(),
+    });
+    let entry = Entry::done("enrolment_token.create")
+        .on("enrolment_token", &row.id, &row.label)
+        .changing(None, Some(after));
+    audit::record(&store, &operator(), &entry).await?;
     print(&table(&[
         vec!["token:".to_owned(), token.expose()],
         vec!["ca-sha256:".to_owned(), root.to_string()],

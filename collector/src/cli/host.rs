@@ -1,10 +1,12 @@
 //! `vmscope-collector host`: which hosts there are, and which are not let in any more.
 
-use super::{ConfigFile, moment, print, table};
+use super::{ConfigFile, moment, operator, print, table};
 use anyhow::bail;
 use clap::Subcommand;
+use serde_json::json;
 use vmscope_link::Fingerprint;
 use vmscope_model::HostId;
+use vmscope_store::audit::{self, Entry};
 use vmscope_store::certificate::{self, HostCertificates};
 use vmscope_store::revocation::{self, Removal};
 
@@ -46,17 +48,33 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::List { file, removed } => list(&file, removed).await,
         Command::Revoke { host, reason, file } => {
-            if !revocation::revoke_host(&file.store().await?, host, &reason).await? {
+            let store = file.store().await?;
+            let known = revocation::revoke_host(&store, host, &reason).await?;
+            let entry = Entry::done("host.revoke")
+                .on("host", host, "")
+                .changing(None, Some(json!({"reason": reason})));
+            audit::record(&store, &operator(), &entry).await?;
+            if !known {
                 print(&format!("{host} was not known; it is refused from now on"))?;
             }
             Ok(())
         }
-        Command::Remove { host, file } => match revocation::remove_host(&file.store().await?, host).await? {
-            Removal::Removed => Ok(()),
-            Removal::Unknown => print(&format!("{host} was not known; it is refused from now on")),
-            Removal::Reporting => bail!("{host} still reports: stop its agent, or revoke it, and try again"),
-        },
+        Command::Remove { host, file } => remove(host, &file).await,
     }
+}
+
+async fn remove(host: HostId, file: &ConfigFile) -> anyhow::Result<()> {
+    let store = file.store().await?;
+    let removal = revocation::remove_host(&store, host).await?;
+    if removal == Removal::Reporting {
+        bail!("{host} still reports: stop its agent, or revoke it, and try again");
+    }
+    let entry = Entry::done("host.remove").on("host", host, "");
+    audit::record(&store, &operator(), &entry).await?;
+    if removal == Removal::Unknown {
+        print(&format!("{host} was not known; it is refused from now on"))?;
+    }
+    Ok(())
 }
 
 async fn list(file: &ConfigFile, removed: bool) -> anyhow::Result<()> {

@@ -7,7 +7,12 @@ use serde_json::json;
 use std::path::PathBuf;
 use vmscope_store::audit::{self, Entry};
 use vmscope_store::secret::{self, Retired};
+use vmscope_store::signing_key;
 use vmscope_vault::{Error, KeySource, Keyring, Vault};
+
+/// Seconds that a signing key verifies after it has signed for the last time: longer than a token lives and than a web server takes
+/// to see that there is another one.
+const OVERLAP_S: i64 = 3_600;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -25,19 +30,27 @@ pub(super) enum Command {
         #[command(flatten)]
         file: KeyFile,
     },
+    /// Let web servers sign access tokens with a new key from now on. Nobody is logged out.
+    RotateSigning {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Also refuse what the old keys have signed: for a key that others know. Sessions live on.
+        #[arg(long)]
+        at_once: bool,
+    },
 }
 
 #[derive(Debug, Args)]
 pub(super) struct KeyFile {
     #[command(flatten)]
-    config: ConfigFile,
+    pub(super) config: ConfigFile,
     /// The key file, if it is not the one in the configuration.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 impl KeyFile {
-    fn path(&self) -> anyhow::Result<PathBuf> {
+    pub(super) fn path(&self) -> anyhow::Result<PathBuf> {
         match &self.file {
             Some(path) => Ok(path.clone()),
             None => (self.config.load()?.vault.file())
@@ -52,6 +65,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
         Command::List(file) => list(&file).await,
         Command::Rotate(file) => rotate(&file).await,
         Command::Retire { id, file } => retire(&id, &file).await,
+        Command::RotateSigning { config, at_once } => rotate_signing(&config, at_once).await,
     }
 }
 
@@ -151,5 +165,22 @@ async fn retire(id: &str, file: &KeyFile) -> anyhow::Result<()> {
     let entry = Entry::done("key.retire").on("master_key", id, id);
     audit::record(&store, &operator(), &entry).await?;
     Keyring::remove_from(&path, id)?;
+    Ok(())
+}
+
+async fn rotate_signing(config: &ConfigFile, at_once: bool) -> anyhow::Result<()> {
+    let store = config.store().await?;
+    if !at_once {
+        return match signing_key::retire(&store, &operator(), OVERLAP_S).await? {
+            Some(kid) => print(&format!("key {kid} signs no more, and verifies for an hour")),
+            None => print("no key signs: the next token makes one"),
+        };
+    }
+    for key in signing_key::list(&store).await? {
+        if let Some(sealed) = signing_key::remove(&store, &operator(), &key.kid).await? {
+            secret::remove(&store, sealed).await?;
+            print(&format!("key {} signs and verifies no more", key.kid))?;
+        }
+    }
     Ok(())
 }

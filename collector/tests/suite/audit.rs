@@ -86,17 +86,18 @@ async fn a_running_collector_signs_and_verify_names_what_was_changed() {
     std::fs::create_dir(folder.path().join("north")).expect("made");
     let database = database(Flavor::Postgres).await;
     record(&database, 6).await;
+    // The seventh says that the collector has offered a set-up code.
     let signing = Signing::start(folder.path(), &database).await;
     until("a signature", async || {
         word(&database)
             .await
-            .is_some_and(|(done, text)| done && text == "signed up to entry 6")
+            .is_some_and(|(done, text)| done && text == "signed up to entry 7")
     })
     .await;
     let good = signing.verify(&[]);
     assert!(good.status.success(), "{good:?}");
     assert!(
-        said(&good).contains("6 entries and 1 checkpoints looked at, signed up to entry 6"),
+        said(&good).contains("7 entries and 1 checkpoints looked at, signed up to entry 7"),
         "{good:?}"
     );
     let text = said(&good);
@@ -109,11 +110,11 @@ async fn a_running_collector_signs_and_verify_names_what_was_changed() {
         ("DELETE FROM audit WHERE id = 4", "entry 4 was removed"),
         (
             "DELETE FROM audit WHERE id > 4",
-            "the trail was cut off: entries 5 to 6 were removed",
+            "the trail was cut off: entries 5 to 7 were removed",
         ),
         (
             "UPDATE audit_checkpoint SET signature = sha512('x')",
-            "checkpoint 1 at entry 6 is not signed by a key of this vault",
+            "checkpoint 1 at entry 7 is not signed by a key of this vault",
         ),
     ];
     execute(
@@ -143,7 +144,7 @@ async fn a_running_collector_signs_and_verify_names_what_was_changed() {
     .await;
     assert!(signing.verify(&[]).status.success());
     let found = signing.verify(&["--known", &mark]);
-    assert!(said(&found).contains("entries 5 to 6 were removed"), "{found:?}");
+    assert!(said(&found).contains("entries 5 to 7 were removed"), "{found:?}");
     assert!(said(&signing.verify(&["--known", "6:abc"])).contains("64 hexadecimal digits"));
     signing.site.stop().await;
 }
@@ -198,6 +199,42 @@ async fn a_collector_does_not_sign_what_was_tampered_with_until_somebody_accepts
     signing.site.stop().await;
 }
 
+/// What was signed can't be checked any more; what is signed from then on can.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_whose_key_was_lost_goes_on_when_somebody_accepts_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("north")).expect("made");
+    let database = database(Flavor::Postgres).await;
+    let signing = Signing::start(folder.path(), &database).await;
+    let signed = async || word(&database).await.is_some_and(|(done, _)| done);
+    until("a signature", signed).await;
+    signing.site.stop().await;
+    std::fs::remove_file(folder.path().join("master-keys")).expect("removed");
+    let signing = Signing::start(folder.path(), &database).await;
+    until("a failure to sign", async || {
+        word(&database)
+            .await
+            .is_some_and(|(done, text)| !done && text.contains("which is not in the key file"))
+    })
+    .await;
+    let found = signing.verify(&[]);
+    assert!(
+        said(&found).contains("what it has signed can't be checked"),
+        "{found:?}"
+    );
+    assert!(
+        said(&found).contains("checkpoint 1 at entry 1 is not signed by a key of this vault"),
+        "{found:?}"
+    );
+    let accept = ["audit", "accept", "--config", &signing.config, "--reason", "lost"];
+    let accepted = collector(&accept);
+    assert!(accepted.status.success(), "{accepted:?}");
+    let since = signing.verify(&["--after", "1"]);
+    assert!(since.status.success(), "{since:?}");
+    assert!(said(&since).contains("signed up to entry 2"), "{since:?}");
+    signing.site.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_grants_the_web_servers_role_its_rights() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -226,4 +263,44 @@ async fn a_collector_grants_the_web_servers_role_its_rights() {
         "{refused:?}"
     );
     execute(&database, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_does_at_the_command_line_is_in_the_trail_without_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = database(Flavor::Postgres).await;
+    let config = configure(folder.path(), database.url());
+    let text = std::fs::read_to_string(&config).expect("read");
+    let authority = format!("[authority]\ndir = \"{}\"\n", folder.path().join("ca").display());
+    std::fs::write(&config, format!("{authority}{text}")).expect("written");
+    let command = |arguments: &[&str]| {
+        let output = collector(&[arguments, &["--config", &config]].concat());
+        assert!(output.status.success(), "{output:?}");
+        said(&output)
+    };
+    let made = command(&["enrol", "token", "create", "--label", "rack 7"]);
+    let token = made.split_whitespace().nth(1).expect("a token");
+    let id = token.split('_').nth(1).expect("an id");
+    command(&["enrol", "token", "revoke", id]);
+    let host = "00000000-0000-0000-0000-000000000009";
+    command(&["host", "revoke", host, "--reason", "sold"]);
+    command(&["host", "remove", host]);
+    let filter = audit::Filter {
+        limit: 10,
+        ..audit::Filter::default()
+    };
+    let entries = audit::list(database.store(), &filter).await.expect("read");
+    let seen: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.action.as_str(), entry.target_id.as_deref()))
+        .collect();
+    let wanted = [
+        ("host.remove", Some(host)),
+        ("host.revoke", Some(host)),
+        ("enrolment_token.revoke", Some(id)),
+        ("enrolment_token.create", Some(id)),
+    ];
+    assert_eq!(seen, wanted);
+    let secret = token.rsplit('_').next().expect("a secret");
+    assert!(!format!("{entries:?}").contains(secret), "{entries:?}");
 }

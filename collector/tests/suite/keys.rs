@@ -4,7 +4,7 @@ use crate::cli::{collector, configure};
 use crate::support::database;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use vmscope_store::{Flavor, audit};
+use vmscope_store::{Flavor, audit, signing_key};
 use vmscope_vault::{KeySource, Vault};
 
 /// A configuration that names a key file, which is not there yet.
@@ -111,4 +111,65 @@ async fn a_secret_that_can_not_be_opened_is_named_by_its_rotation() {
         "{rotated:?}"
     );
     assert!(done(&key(&config, &["list"])).contains("MISSING"));
+}
+
+/// A web server's signing keys: the old one verifies on, unless it is known to others.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_that_signs_tokens_is_replaced_with_and_without_an_overlap() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = database(Flavor::Postgres).await;
+    let (config, _) = configure_vault(folder.path(), database.url());
+    done(&key(&config, &["generate"]));
+    let vault = Vault::new(
+        database.store().clone(),
+        KeySource::open(&folder.path().join("master-keys")).expect("a key file"),
+    );
+    let activate = async |kid: &str| {
+        let secret = vault.put("jwt", kid, b"private").await.expect("put");
+        let new = signing_key::NewKey {
+            kid,
+            public_jwk: "{}",
+            secret,
+        };
+        let context = audit::Context {
+            actor: audit::Actor::System {
+                name: "test".to_owned(),
+            },
+            remote: String::new(),
+            request_id: String::new(),
+        };
+        signing_key::activate(database.store(), &context, &new, None, 0)
+            .await
+            .expect("asked")
+    };
+    let keys = async || {
+        let keys = signing_key::list(database.store()).await.expect("read");
+        keys.into_iter()
+            .map(|key| (key.kid, key.retires_at.is_some()))
+            .collect::<Vec<_>>()
+    };
+    assert!(done(&key(&config, &["rotate-signing"])).contains("no key signs"));
+    assert!(activate("one").await);
+    assert!(!activate("two").await, "one signs at a time");
+    assert!(done(&key(&config, &["rotate-signing"])).contains("key one signs no more"));
+    assert_eq!(keys().await, [("one".to_owned(), true)]);
+    assert!(activate("three").await);
+    assert_eq!(
+        keys().await,
+        [("three".to_owned(), false), ("one".to_owned(), true)]
+    );
+    done(&key(&config, &["rotate-signing", "--at-once"]));
+    assert_eq!(keys().await, []);
+    assert!(activate("four").await);
+    let filter = audit::Filter {
+        action: Some("signing_key.re".to_owned()),
+        limit: 10,
+        ..audit::Filter::default()
+    };
+    let entries = audit::list(database.store(), &filter).await.expect("read");
+    let actions: Vec<&str> = entries.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(
+        actions,
+        ["signing_key.remove", "signing_key.remove", "signing_key.retire"]
+    );
 }

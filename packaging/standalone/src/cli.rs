@@ -102,8 +102,11 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
 
 async fn serve(options: &Options, data_dir: &Path, urls: &Urls) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new();
-    let address = parts::start(options, data_dir, urls, &lifecycle).await?;
-    lifecycle.spawn_finite("greeting", crate::ready::announce(address, lifecycle.stopping()));
+    let (address, code) = parts::start(options, data_dir, urls, &lifecycle).await?;
+    lifecycle.spawn_finite(
+        "greeting",
+        crate::ready::announce(address, code, lifecycle.stopping()),
+    );
     Ok(lifecycle.run().await)
 }
 

@@ -13,7 +13,8 @@ use vmscope_vault::Keyring;
 /// Everything inside listens on loopback, on ports that the system chooses.
 const INSIDE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Starts collector, web service and agent; returns where the dashboard is.
+/// Starts collector, web service and agent; returns where the dashboard is, and the code that makes the first user while there
+/// is none.
 ///
 /// # Errors
 /// When a part can't start; the others end with `lifecycle`.
@@ -22,7 +23,7 @@ pub(crate) async fn start(
     data_dir: &Path,
     urls: &Urls,
     lifecycle: &Lifecycle,
-) -> anyhow::Result<SocketAddr> {
+) -> anyhow::Result<(SocketAddr, Option<String>)> {
     ensure!(
         options.listen.ip().is_loopback(),
         "{} is no loopback address: vmscope has no access control yet",
@@ -30,7 +31,7 @@ pub(crate) async fn start(
     );
     let identities = Identities::prepare(data_dir)?;
     let vault = vault(data_dir)?;
-    let collector = start_collector(&identities, urls, vault, lifecycle)
+    let (collector, code) = start_collector(&identities, urls, vault, lifecycle)
         .await
         .context("collector")?;
     let web = start_web(options, &identities, urls, collector, lifecycle)
@@ -39,7 +40,7 @@ pub(crate) async fn start(
     start_agent(options, data_dir, &identities, collector, lifecycle)
         .await
         .context("agent")?;
-    Ok(web)
+    Ok((web, code))
 }
 
 /// The master keys in the data directory; the first start makes one.
@@ -59,7 +60,7 @@ async fn start_collector(
     urls: &Urls,
     vault: vmscope_vault::Config,
     lifecycle: &Lifecycle,
-) -> anyhow::Result<SocketAddr> {
+) -> anyhow::Result<(SocketAddr, Option<String>)> {
     let config = vmscope_collector::Config {
         listen: INSIDE,
         admin: INSIDE,
@@ -77,8 +78,10 @@ async fn start_collector(
     };
     // Before the web service looks for its tables.
     vmscope_collector::migrate(&config.database).await?;
+    // A new one at each start: whoever sees this start is the one to tell, and nobody can know an earlier one.
+    let code = vmscope_collector::setup_code(&config.database).await?;
     let collector = vmscope_collector::start(&config, &identities.collector.identity, lifecycle).await?;
-    Ok(collector.address)
+    Ok((collector.address, code))
 }
 
 async fn start_web(

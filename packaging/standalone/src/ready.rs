@@ -1,4 +1,4 @@
-//! The last line of a start: the address, once it really answers.
+//! The last lines of a start: the address, once it really answers, and while there is no user the code that makes the first one.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 /// Between two attempts.
 const POLL: Duration = Duration::from_millis(200);
 /// An answer that needs the database: proof that all of it works.
-const PATH: &str = "/api/v1/overview";
+const PATH: &str = "/api/v1/setup";
 
-/// Prints where the dashboard is, when it answers.
-pub(crate) async fn announce(address: SocketAddr, stopping: CancellationToken) {
+/// Prints where the dashboard is, when it answers, and the set-up code if there is one.
+pub(crate) async fn announce(address: SocketAddr, code: Option<String>, stopping: CancellationToken) {
     let wait = async {
         while !answers(address).await.unwrap_or(false) {
             tokio::time::sleep(POLL).await;
@@ -22,7 +22,8 @@ pub(crate) async fn announce(address: SocketAddr, stopping: CancellationToken) {
     tokio::select! {
         () = wait => {
             // Nobody reads: then nobody needs to know.
-            let _ = writeln!(std::io::stdout(), "\nvmscope is ready: http://{address}\n");
+            let code = code.map_or_else(String::new, |code| format!("set-up code: {code}\n"));
+            let _ = writeln!(std::io::stdout(), "\n{code}vmscope is ready: http://{address}\n");
         }
         () = stopping.cancelled() => {}
     }

@@ -182,7 +182,7 @@ pub async fn refresh(
 SELECT s.*, u.name, t.used_at IS NOT NULL AS used,
     t.expires_at <= now() OR s.expires_at <= now() OR s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL AS over
 FROM refresh_token t JOIN login_session s ON s.id = t.session_id JOIN user_account u ON u.id = s.user_id
-WHERE t.sha256 = $1 FOR UPDATE OF t, s";
+WHERE t.sha256 = $1 FOR UPDATE OF s, t";
     let mut client = store.get().await?;
     let transaction = client
         .transaction()

@@ -98,6 +98,31 @@ INSERT INTO signing_key (kid, public_jwk, secret) VALUES ($1, $2::text::jsonb, $
     Ok(true)
 }
 
+/// Lets the key that signs verify for `overlap_s` seconds more and sign nothing, so that the next token makes a new one; gives its
+/// name, `None` when none signs.
+///
+/// # Errors
+/// The database's failures.
+pub async fn retire(store: &Store, context: &Context, overlap_s: i64) -> Result<Option<String>, Failure> {
+    const RETIRE_ACTIVE: &str = "\
+-- retire_active_signing_key
+UPDATE signing_key SET retires_at = now() + make_interval(secs => $1::int8::float8)
+WHERE retires_at IS NULL AND removed_at IS NULL RETURNING kid";
+    let mut client = store.get().await?;
+    let change = Change::begin(&mut client, context).await?;
+    let row = change
+        .transaction
+        .query_opt(RETIRE_ACTIVE, &[&overlap_s])
+        .await
+        .map_err(Error::statement("retire_active_signing_key"))?;
+    let Some(kid) = row.map(|row| row.get::<_, String>(0)) else {
+        return Ok(None);
+    };
+    let entry = audit::Entry::done("signing_key.retire").on("signing_key", &kid, "");
+    change.commit(&entry).await?;
+    Ok(Some(kid))
+}
+
 /// Makes a key verify nothing from now on: it is known to others. Gives its sealed half, which is to be removed; `None` when there is
 /// no such key. The next token makes a new one if it was the one that signs.
 ///

@@ -67,6 +67,7 @@ impl Keyring {
     /// # Errors
     /// When the file can't be read or written, or is no key file.
     pub fn generate_into(path: &Path) -> Result<String, Error> {
+        let _lock = lock(path)?;
         let text = if path.exists() {
             let text = read(path)?;
             // A file without a key is as good as none; one with something else in it is not to be touched.
@@ -97,6 +98,7 @@ impl Keyring {
     /// # Errors
     /// [`Error::NoSuchKey`], [`Error::ActiveKey`] for the first key, or the file's failures.
     pub fn remove_from(path: &Path, id: &str) -> Result<(), Error> {
+        let _lock = lock(path)?;
         let text = read(path)?;
         let ring = Self::parse(path, &text)?;
         if ring.active().id == id {
@@ -230,12 +232,24 @@ fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
     Ok(text)
 }
 
-/// Writes a whole file or nothing.
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let directory = match path.parent() {
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// Keeps others from changing the file meanwhile: a key that one of two writers loses may have sealed something by then. The file
+/// itself is replaced and can't hold the lock; its directory can.
+fn lock(path: &Path) -> Result<File, Error> {
+    let directory = File::open(directory(path)).map_err(failed("open the directory of", path))?;
+    directory.lock().map_err(failed("lock the directory of", path))?;
+    Ok(directory)
+}
+
+/// Writes a whole file or nothing.
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let directory = directory(path);
     let replace = || -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
         file.as_file().set_permissions(Permissions::from_mode(0o600))?;
@@ -293,6 +307,24 @@ mod tests {
             Keyring::remove_from(&path, &first),
             Err(Error::NoSuchKey { .. })
         ));
+    }
+
+    #[test]
+    fn of_keys_that_are_made_at_the_same_time_none_is_lost() {
+        let folder = folder();
+        let path = folder.path().join("master-keys");
+        let make = || Keyring::generate_into(&path).expect("made");
+        let mut made: Vec<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("made"))
+                .collect()
+        });
+        let mut kept = ids(&path);
+        made.sort();
+        kept.sort();
+        assert_eq!(kept, made);
     }
 
     #[test]

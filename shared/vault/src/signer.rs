@@ -35,9 +35,17 @@ impl Signer {
     /// # Errors
     /// When the vault fails, or the key can't be opened: then nobody should sign with another one without knowing why.
     pub async fn find_or_make(vault: &Vault) -> Result<Self, Error> {
-        if let Some(id) = vault.find(PURPOSE, OWNER).await? {
-            return Self::open(vault, id).await;
+        match vault.find(PURPOSE, OWNER).await? {
+            Some(id) => Self::open(vault, id).await,
+            None => Self::make(vault).await,
         }
+    }
+
+    /// Another key, which is found from now on.
+    ///
+    /// # Errors
+    /// When the vault fails.
+    pub async fn make(vault: &Vault) -> Result<Self, Error> {
         let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| Error::Random)?;
         let document = Zeroizing::new(document.as_ref().to_vec());
         let id = vault.put(PURPOSE, OWNER, &document).await?;
@@ -65,30 +73,44 @@ impl Signer {
 }
 
 /// Tells genuine signatures from others.
-#[derive(Debug, Clone, Default)]
-pub struct PublicKeys(HashMap<Uuid, Vec<u8>>);
+#[derive(Debug, Default)]
+pub struct PublicKeys {
+    keys: HashMap<Uuid, Vec<u8>>,
+    unopened: Vec<Error>,
+}
 
 impl PublicKeys {
     /// The public halves of these keys, as far as they are in the vault. A key that is not, or that is sealed for something
     /// else, was never a signer's.
     ///
     /// # Errors
-    /// When the database fails, or a master key is missing: then nothing can be said.
+    /// When the database fails.
     pub async fn load(vault: &Vault, ids: &[Uuid]) -> Result<Self, Error> {
-        let mut keys = HashMap::new();
+        let mut loaded = Self::default();
         for id in ids {
             match Signer::open(vault, *id).await {
-                Ok(signer) => drop(keys.insert(*id, signer.pair.public_key().as_ref().to_vec())),
-                Err(Error::Missing(_) | Error::Broken(_)) => {}
-                Err(error) => return Err(error),
+                Ok(signer) => {
+                    let key = signer.pair.public_key().as_ref().to_vec();
+                    loaded.keys.insert(*id, key);
+                }
+                Err(error @ Error::Store(_)) => return Err(error),
+                Err(error) => loaded.unopened.push(error),
             }
         }
-        Ok(Self(keys))
+        Ok(loaded)
+    }
+
+    /// Why some of the keys are not here.
+    pub fn unopened(&self) -> &[Error] {
+        &self.unopened
     }
 
     /// Whether the key `id` has signed the statement.
     pub fn genuine(&self, id: Uuid, statement: &[u8], signature: &[u8]) -> bool {
-        let key = self.0.get(&id).map(|key| UnparsedPublicKey::new(&ED25519, key));
+        let key = self
+            .keys
+            .get(&id)
+            .map(|key| UnparsedPublicKey::new(&ED25519, key));
         key.is_some_and(|key| key.verify(statement, signature).is_ok())
     }
 }

@@ -70,7 +70,8 @@ pub(crate) fn email(fields: &mut Fields, wish: Option<&str>) -> Option<Option<St
     }
     fields.text("email", address, 3, MAX_EMAIL);
     let parts = address.split_once('@');
-    let is_whole = parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
+    let is_whole =
+        parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
     let has_space = address.contains(char::is_whitespace);
     fields.require(is_whole && !has_space, "email", Fault::Format);
     Some(Some(address.to_owned()))

@@ -163,7 +163,10 @@ impl AuditParams {
     /// The filter, and how many entries at most.
     fn check(self) -> Result<(audit::Filter, Option<u32>), ApiError> {
         if self.limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
-            return Err(ApiError::parameter("limit", format_args!("must be from 1 to {MAX_LIMIT}")));
+            return Err(ApiError::parameter(
+                "limit",
+                format_args!("must be from 1 to {MAX_LIMIT}"),
+            ));
         }
         if self.from.zip(self.to).is_some_and(|(from, to)| from > to) {
             return Err(ApiError::parameter("from", "is after to"));
@@ -240,7 +243,11 @@ pub(crate) async fn export_audit(
         (CONTENT_TYPE, "text/csv; charset=utf-8"),
         (CONTENT_DISPOSITION, "attachment; filename=\"vmscope-audit.csv\""),
     ];
-    Ok((headers, Body::from_stream(futures_util::StreamExt::chain(head, rest))).into_response())
+    Ok((
+        headers,
+        Body::from_stream(futures_util::StreamExt::chain(head, rest)),
+    )
+        .into_response())
 }
 
 /// A file that is being written.
@@ -253,8 +260,21 @@ struct Export {
 }
 
 const HEADINGS: [&str; 15] = [
-    "id", "at", "actor_kind", "actor_id", "actor_name", "remote", "request_id", "action", "target_kind", "target_id",
-    "target_name", "result", "code", "before", "after",
+    "id",
+    "at",
+    "actor_kind",
+    "actor_id",
+    "actor_name",
+    "remote",
+    "request_id",
+    "action",
+    "target_kind",
+    "target_id",
+    "target_name",
+    "result",
+    "code",
+    "before",
+    "after",
 ];
 
 impl Export {
@@ -306,7 +326,11 @@ fn write(lines: &mut csv::Writer<Vec<u8>>, with_headings: bool, entries: Vec<Rec
 
 /// A cell that no spreadsheet takes for a formula (OWASP, "CSV injection").
 fn harmless(cell: &str) -> String {
-    let quote = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    let quote = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        "'"
+    } else {
+        ""
+    };
     format!("{quote}{cell}")
 }
 

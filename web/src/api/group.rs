@@ -1,10 +1,10 @@
 //! Groups of virtual machines: what grants are scoped to.
 
-use crate::api::{Empty, Envelope};
 use crate::api::extract::{Body, Id, Nothing, Params};
 use crate::api::page::{self, Page};
 use crate::api::user_access::Items;
 use crate::api::vm::HostReference;
+use crate::api::{Empty, Envelope};
 use crate::auth::Caller;
 use crate::error::{ApiError, Fault, Fields};
 use crate::state::App;
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use vmscope_model::VmId;
-use vmscope_model::catalogue::state;
 use vmscope_model::access::Subject;
+use vmscope_model::catalogue::state;
 use vmscope_store::group;
 
 /// Most characters of a name.
@@ -94,7 +94,10 @@ pub(crate) async fn list_groups(
         reach: caller.reach(READ)?,
         paging,
     };
-    Ok(Envelope::ok(page::of(group::list(&app.store, &filter).await?, paging)))
+    Ok(Envelope::ok(page::of(
+        group::list(&app.store, &filter).await?,
+        paging,
+    )))
 }
 
 /// One group.
@@ -329,8 +332,16 @@ pub(crate) async fn change_members(
     Body(changes): Body<MemberChanges>,
 ) -> Result<Envelope<Items<MemberResult>>, ApiError> {
     let mut fields = Fields::default();
-    fields.require(changes.add.len() <= MAX_CHANGES, "add", Fault::TooLong(MAX_CHANGES));
-    fields.require(changes.remove.len() <= MAX_CHANGES, "remove", Fault::TooLong(MAX_CHANGES));
+    fields.require(
+        changes.add.len() <= MAX_CHANGES,
+        "add",
+        Fault::TooLong(MAX_CHANGES),
+    );
+    fields.require(
+        changes.remove.len() <= MAX_CHANGES,
+        "remove",
+        Fault::TooLong(MAX_CHANGES),
+    );
     fields.check()?;
     changeable(&app, &caller, id).await?;
     let ids = |list: Vec<Uuid>| list.into_iter().map(VmId).collect::<Vec<VmId>>();
@@ -339,7 +350,8 @@ pub(crate) async fn change_members(
         remove: ids(changes.remove),
         reach: caller.reach("vm.read")?,
     };
-    let results = group::change_members(&app.store, &caller.context(), caller.authority(), id, &wanted).await?;
+    let results =
+        group::change_members(&app.store, &caller.context(), caller.authority(), id, &wanted).await?;
     let items = results
         .into_iter()
         .map(|(vm, change)| MemberResult {

@@ -1,15 +1,15 @@
 //! Logging in, staying logged in, and logging out.
 
-use crate::api::Envelope;
 use crate::api::extract::{Body, Nothing, Params};
 use crate::api::me::{self, Me};
+use crate::api::{Empty, Envelope};
 use crate::auth::login::{self, Granted};
 use crate::auth::{Caller, Visitor, cookie};
 use crate::error::{ApiError, Fields, Problem};
 use crate::state::App;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -26,10 +26,20 @@ const MAX_CODE: usize = 32;
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     /// User name or e-mail address.
-    #[schema(min_length = 1, max_length = 254, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", example = "ada")]
+    #[schema(
+        min_length = 1,
+        max_length = 254,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$",
+        example = "ada"
+    )]
     login: String,
     /// Password.
-    #[schema(min_length = 1, max_length = 256, pattern = "^[^\\x00]*$", format = "password")]
+    #[schema(
+        min_length = 1,
+        max_length = 256,
+        pattern = "^[^\\x00]*$",
+        format = "password"
+    )]
     password: String,
     /// Code of the authenticator, or a recovery code, when the account has a second factor.
     #[schema(max_length = 32, pattern = "^[^\\x00]*$", example = "123456")]
@@ -84,7 +94,12 @@ pub(crate) async fn log_in(
     let mut fields = Fields::default();
     fields.text("login", &request.login, 1, MAX_LOGIN);
     fields.length("password", &request.password, 1, MAX_PASSWORD);
-    fields.length("second_factor", request.second_factor.as_deref().unwrap_or_default(), 0, MAX_CODE);
+    fields.length(
+        "second_factor",
+        request.second_factor.as_deref().unwrap_or_default(),
+        0,
+        MAX_CODE,
+    );
     fields.check()?;
     let attempt = login::Attempt {
         login: request.login.trim().to_owned(),
@@ -114,7 +129,7 @@ pub(crate) async fn refresh(
         Some(token) => (token, false),
         None => {
             let token = cookie::refresh(&headers).ok_or(ApiError::SessionOver)?;
-            cookie::require_proof(&headers)?;
+            cookie::require_proof(&Method::POST, &headers)?;
             (token.to_owned(), true)
         }
     };
@@ -124,7 +139,7 @@ pub(crate) async fn refresh(
 
 /// Ends the caller's session.
 #[utoipa::path(post, path = "/auth/logout", tag = "auth",
-    responses((status = 200, description = "It is over", body = Envelope<()>)))]
+    responses((status = 200, description = "It is over", body = Envelope<Empty>)))]
 pub(crate) async fn log_out(
     State(app): State<App>,
     caller: Caller,
@@ -132,7 +147,7 @@ pub(crate) async fn log_out(
 ) -> Result<Response, ApiError> {
     login::log_out(&app, &caller).await?;
     let cookies = cookie::SetCookies::remove(app.auth.secure_cookies);
-    Ok((cookies, Envelope::ok(())).into_response())
+    Ok((cookies, Envelope::ok(Empty)).into_response())
 }
 
 async fn answer(app: &App, granted: Granted, cookies: bool) -> Result<Response, ApiError> {

@@ -1,9 +1,11 @@
 //! The caller's own account.
 
-use crate::api::Envelope;
 use crate::api::account::{self, Tongue};
-use crate::api::extract::{Body, Nothing, Params, nullable};
+use crate::api::extract::{Body, Nothing, Params};
+use crate::api::rights::ScopeNames;
 use crate::api::scope::Scope;
+use crate::api::user::present;
+use crate::api::{Empty, Envelope};
 use crate::auth::{Caller, login};
 use crate::error::{ApiError, Fault, Fields, Problem};
 use crate::state::App;
@@ -13,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use vmscope_model::access::{self, Effective};
 use vmscope_store::access::Authority;
-use vmscope_store::{grant, group, user};
+use vmscope_store::{grant, user};
 
 /// Who is logged in, and what he may do.
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,7 +63,7 @@ pub struct MeChange {
     display_name: Option<String>,
     /// E-mail address; null or empty for none.
     #[schema(max_length = 254, value_type = Option<String>, example = "ada@example.com")]
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "present")]
     email: Option<Option<String>>,
     /// Language of the dashboard.
     #[schema(nullable = false)]
@@ -87,7 +89,12 @@ pub(crate) async fn describe(app: &App, id: Uuid, session: Option<Uuid>) -> Resu
     with_rights(app, id, session, &rights).await
 }
 
-async fn with_rights(app: &App, id: Uuid, session_id: Option<Uuid>, rights: &Effective) -> Result<Me, ApiError> {
+async fn with_rights(
+    app: &App,
+    id: Uuid,
+    session_id: Option<Uuid>,
+    rights: &Effective,
+) -> Result<Me, ApiError> {
     let user = user::get(&app.store, id).await?.ok_or(ApiError::NotLoggedIn)?;
     Ok(Me {
         id,
@@ -104,25 +111,12 @@ async fn with_rights(app: &App, id: Uuid, session_id: Option<Uuid>, rights: &Eff
 
 async fn held(app: &App, rights: &Effective) -> Result<Vec<HeldPermission>, ApiError> {
     let held = rights.held();
-    let groups: Vec<Uuid> = held
-        .iter()
-        .filter_map(|held| match held.scope {
-            access::Scope::Group(id) => Some(id),
-            access::Scope::All | access::Scope::Cluster(_) => None,
-        })
-        .collect();
-    let names = group::names(&app.store, &groups).await?;
-    let name = |scope| match scope {
-        access::Scope::Group(id) => names.iter().find(|(known, _)| *known == id).map(|(_, name)| name.clone()),
-        access::Scope::All | access::Scope::Cluster(_) => None,
+    let names = ScopeNames::of(&app.store, held.iter().map(|held| held.scope)).await?;
+    let named = |held: access::Held| HeldPermission {
+        permission: held.permission.to_string(),
+        scope: names.scope(held.scope),
     };
-    Ok(held
-        .into_iter()
-        .map(|held| HeldPermission {
-            permission: held.permission.to_string(),
-            scope: Scope::named(held.scope, name(held.scope)),
-        })
-        .collect())
+    Ok(held.into_iter().map(named).collect())
 }
 
 /// Who is logged in, and what he may do.
@@ -152,7 +146,12 @@ pub(crate) async fn change_me(
     let wish = change.email.map(Option::unwrap_or_default);
     let email = account::email(&mut fields, wish.as_deref());
     let display_name = change.display_name.map(|name| name.trim().to_owned());
-    fields.text("display_name", display_name.as_deref().unwrap_or_default(), 0, account::MAX_DISPLAY_NAME);
+    fields.text(
+        "display_name",
+        display_name.as_deref().unwrap_or_default(),
+        0,
+        account::MAX_DISPLAY_NAME,
+    );
     fields.check()?;
     let changes = user::Changes {
         name: None,
@@ -161,20 +160,27 @@ pub(crate) async fn change_me(
         language: change.language.map(|language| language.tag().to_owned()),
         disabled: None,
     };
-    user::update(&app.store, &caller.context(), Authority::Own, caller.user(), &changes).await?;
+    user::update(
+        &app.store,
+        &caller.context(),
+        Authority::Own,
+        caller.user(),
+        &changes,
+    )
+    .await?;
     Ok(Envelope::ok(describe(&app, caller.user(), Some(session)).await?))
 }
 
 /// Changes the caller's own password. His other sessions end.
 #[utoipa::path(post, path = "/auth/password", tag = "auth", request_body = PasswordChange,
-    responses((status = 200, description = "It is changed", body = Envelope<()>),
+    responses((status = 200, description = "It is changed", body = Envelope<Empty>),
         (status = 429, description = "42900 too many requests, 42901 locked", body = Problem)))]
 pub(crate) async fn change_password(
     State(app): State<App>,
     caller: Caller,
     Params(Nothing {}): Params<Nothing>,
     Body(change): Body<PasswordChange>,
-) -> Result<Envelope<()>, ApiError> {
+) -> Result<Envelope<Empty>, ApiError> {
     let session = caller.in_person()?;
     login::prove(&app, &caller, "current", change.current.clone()).await?;
     let mut fields = Fields::default();
@@ -188,5 +194,5 @@ pub(crate) async fn change_password(
         keep_session: Some(session),
     };
     user::set_password(&app.store, &caller.context(), Authority::Own, caller.user(), new).await?;
-    Ok(Envelope::ok(()))
+    Ok(Envelope::ok(Empty))
 }

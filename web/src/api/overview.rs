@@ -62,7 +62,10 @@ pub(crate) async fn get_overview(
     caller: Caller,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<Overview>, ApiError> {
-    let (hosts, vms) = (caller.reach_or_nothing("host.read")?, caller.reach_or_nothing("vm.read")?);
+    let (hosts, vms) = (
+        caller.reach_or_nothing("host.read")?,
+        caller.reach_or_nothing("vm.read")?,
+    );
     let counted = vmscope_store::overview::get(&app.store, &hosts, &vms).await?;
     let (total, reporting) = (number(counted.hosts_total), number(counted.hosts_reporting));
     let by_state = by_name(&counted.vms_by_state);

@@ -71,7 +71,10 @@ impl ScopeNames {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn of(store: &Store, scopes: impl IntoIterator<Item = access::Scope>) -> Result<Self, ApiError> {
+    pub(crate) async fn of(
+        store: &Store,
+        scopes: impl IntoIterator<Item = access::Scope>,
+    ) -> Result<Self, ApiError> {
         let groups: BTreeSet<Uuid> = scopes
             .into_iter()
             .filter_map(|scope| match scope {

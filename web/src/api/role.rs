@@ -1,10 +1,10 @@
 //! Roles, and who has what by them.
 
-use crate::api::{Empty, Envelope};
 use crate::api::account::UserReference;
 use crate::api::extract::{Body, Id, Nothing, Params};
 use crate::api::rights::{Effect, Reason, ScopeNames};
 use crate::api::user_access::{Items, known, subject};
+use crate::api::{Empty, Envelope};
 use crate::auth::Caller;
 use crate::error::{ApiError, Fault, Fields};
 use crate::language::Language;
@@ -87,7 +87,11 @@ pub(crate) async fn list_roles(
     State(app): State<App>,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<Items<Role>>, ApiError> {
-    let items = role::list(&app.store).await?.into_iter().map(Role::from).collect();
+    let items = role::list(&app.store)
+        .await?
+        .into_iter()
+        .map(Role::from)
+        .collect();
     Ok(Envelope::ok(Items { items }))
 }
 
@@ -129,8 +133,16 @@ impl RoleDefinition {
         let mut fields = Fields::default();
         fields.text("name", &self.name, 1, MAX_NAME);
         fields.text("description", &self.description, 0, MAX_DESCRIPTION);
-        fields.require(self.entries.len() <= MAX_PARTS, "entries", Fault::TooLong(MAX_PARTS));
-        fields.require(self.parents.len() <= MAX_PARTS, "parents", Fault::TooLong(MAX_PARTS));
+        fields.require(
+            self.entries.len() <= MAX_PARTS,
+            "entries",
+            Fault::TooLong(MAX_PARTS),
+        );
+        fields.require(
+            self.parents.len() <= MAX_PARTS,
+            "parents",
+            Fault::TooLong(MAX_PARTS),
+        );
         let mut entries = Vec::with_capacity(self.entries.len());
         for (number, entry) in self.entries.iter().enumerate() {
             match Permission::known(&entry.permission) {
@@ -246,7 +258,9 @@ pub(crate) async fn list_permissions(
     language: Language,
     Params(Nothing {}): Params<Nothing>,
 ) -> Envelope<Items<PermissionNode>> {
-    let roots = access::permissions().iter().filter(|node| node.parent().is_none());
+    let roots = access::permissions()
+        .iter()
+        .filter(|node| node.parent().is_none());
     let items = roots.map(|node| PermissionNode::of(node, language)).collect();
     Envelope::ok(Items { items })
 }

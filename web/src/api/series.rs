@@ -12,9 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use vmscope_model::{Kind, catalogue};
-use vmscope_store::subject::{self, Whose};
 use vmscope_store::gap::Gap;
 use vmscope_store::series::{self, Step};
+use vmscope_store::subject::{self, Whose};
 
 /// Most points times metrics of one answer.
 const MAX_VALUES: usize = 20_000;

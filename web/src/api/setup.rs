@@ -27,7 +27,12 @@ pub struct SetupRequest {
     #[schema(min_length = 1, max_length = 64)]
     code: String,
     /// Name to log in with.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[^@\\x00-\\x1f\\x7f-\\x9f]+$", example = "ada")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[^@\\x00-\\x1f\\x7f-\\x9f]+$",
+        example = "ada"
+    )]
     name: String,
     /// E-mail address, to log in with as well.
     #[schema(max_length = 254, example = "ada@example.com")]

@@ -1,9 +1,9 @@
 //! Users, for those who manage them.
 
-use crate::api::{Empty, Envelope};
 use crate::api::account::{MAX_DISPLAY_NAME, Tongue, check_name, check_password, email};
 use crate::api::extract::{Body, Id, Nothing, Params};
 use crate::api::page::{self, Page};
+use crate::api::{Empty, Envelope};
 use crate::auth::Caller;
 use crate::error::{ApiError, Fields};
 use crate::state::App;
@@ -149,7 +149,10 @@ pub(crate) async fn list_users(
         order: params.sort.order(),
         paging,
     };
-    Ok(Envelope::ok(page::of(user::list(&app.store, &filter).await?, paging)))
+    Ok(Envelope::ok(page::of(
+        user::list(&app.store, &filter).await?,
+        paging,
+    )))
 }
 
 /// One user.
@@ -217,7 +220,9 @@ pub(crate) async fn create_user(
         password_hash,
         must_change_password: true,
     };
-    Ok(Envelope::ok(user::create(&app.store, &caller.context(), &made).await?.into()))
+    Ok(Envelope::ok(
+        user::create(&app.store, &caller.context(), &made).await?.into(),
+    ))
 }
 
 /// What is to be different; what is left out stays.
@@ -241,7 +246,9 @@ pub struct UserChange {
 }
 
 /// Tells null from what is left out.
-pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -258,11 +265,22 @@ pub(crate) async fn change_user(
 ) -> Result<Envelope<User>, ApiError> {
     let mut fields = Fields::default();
     // Null takes it away, as an empty one does.
-    let email = email(&mut fields, change.email.as_ref().map(|email| email.as_deref().unwrap_or_default()));
+    let email = email(
+        &mut fields,
+        change
+            .email
+            .as_ref()
+            .map(|email| email.as_deref().unwrap_or_default()),
+    );
     if let Some(name) = &change.name {
         check_name(&mut fields, name);
     }
-    fields.text("display_name", change.display_name.as_deref().unwrap_or_default(), 0, MAX_DISPLAY_NAME);
+    fields.text(
+        "display_name",
+        change.display_name.as_deref().unwrap_or_default(),
+        0,
+        MAX_DISPLAY_NAME,
+    );
     fields.check()?;
     let changes = user::Changes {
         name: change.name.map(|name| name.trim().to_owned()),

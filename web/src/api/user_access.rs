@@ -1,10 +1,11 @@
 //! What a user may do and why: grants, effective permissions, sessions.
 
-use crate::api::{Empty, Envelope};
 use crate::api::extract::{Body, Id, Nothing, Params};
-use crate::api::rights::{Decision, Reason, Scope, ScopeChoice, ScopeNames};
+use crate::api::rights::{Decision, Reason, ScopeChoice, ScopeNames};
+use crate::api::scope::Scope;
 use crate::api::session::Session;
 use crate::api::user;
+use crate::api::{Empty, Envelope};
 use crate::auth::Caller;
 use crate::error::{ApiError, Fault};
 use crate::state::App;
@@ -148,7 +149,14 @@ pub(crate) async fn delete_grant(
     Id(path): Id<GrantPath>,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<Empty>, ApiError> {
-    grant::delete(&app.store, &caller.context(), caller.authority(), path.id, path.grant).await?;
+    grant::delete(
+        &app.store,
+        &caller.context(),
+        caller.authority(),
+        path.id,
+        path.grant,
+    )
+    .await?;
     Ok(Envelope::ok(Empty))
 }
 
@@ -254,7 +262,8 @@ pub(crate) async fn get_why(
 /// # Errors
 /// [`ApiError::Parameter`] when this build knows none of this name.
 pub(super) fn known(name: &str) -> Result<Permission, ApiError> {
-    Permission::known(name).ok_or_else(|| ApiError::parameter("permission", format_args!("there is no {name:?}")))
+    Permission::known(name)
+        .ok_or_else(|| ApiError::parameter("permission", format_args!("there is no {name:?}")))
 }
 
 /// What a parameter says that a permission is about.

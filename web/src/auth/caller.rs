@@ -102,6 +102,11 @@ impl Caller {
         &self.visitor
     }
 
+    /// How he proves himself.
+    pub(super) fn proof(&self) -> &Proof {
+        &self.holder.proof
+    }
+
     /// His session; none for an API token.
     pub(crate) fn session(&self) -> Option<Uuid> {
         match self.holder.proof {
@@ -113,9 +118,9 @@ impl Caller {
     /// His session, for what an API token must not do: it would outlive itself.
     ///
     /// # Errors
-    /// [`ApiError::Forbidden`].
+    /// [`ApiError::InPerson`].
     pub(crate) fn in_person(&self) -> Result<Uuid, ApiError> {
-        self.session().ok_or_else(|| ApiError::forbidden("session"))
+        self.session().ok_or_else(|| ApiError::InPerson)
     }
 
     /// His rights.

@@ -3,6 +3,7 @@
 //! The tokens are HttpOnly: no script can read them, the pages' own neither. What the pages can read is the CSRF token, which they
 //! send back in a header; another site's page can make the browser send the cookies, but can't read that one.
 
+use crate::error::ApiError;
 use axum::http::header::{COOKIE, HeaderName, HeaderValue, SET_COOKIE};
 use axum::http::{HeaderMap, Method};
 use axum::response::{AppendHeaders, IntoResponse, IntoResponseParts, Response, ResponseParts};
@@ -100,7 +101,7 @@ pub(crate) fn refresh(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The request changes nothing, or shows that it comes from a page that could read our cookies.
-pub(crate) fn is_protected(method: &Method, headers: &HeaderMap) -> bool {
+fn is_protected(method: &Method, headers: &HeaderMap) -> bool {
     if method.is_safe() {
         return true;
     }
@@ -109,6 +110,18 @@ pub(crate) fn is_protected(method: &Method, headers: &HeaderMap) -> bool {
     shown
         .zip(kept)
         .is_some_and(|(shown, kept)| bool::from(shown.ct_eq(kept.as_bytes())))
+}
+
+/// Refuses a request that changes something and does not show that it comes from an own page.
+///
+/// # Errors
+/// [`ApiError::Csrf`].
+pub(crate) fn require_proof(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    if is_protected(method, headers) {
+        Ok(())
+    } else {
+        Err(ApiError::Csrf)
+    }
 }
 
 fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

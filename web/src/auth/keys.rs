@@ -1,7 +1,7 @@
 //! The keys that sign access tokens.
 //!
 //! The private halves are sealed in the vault, the public ones are in the database for everybody. The active key signs; others verify
-//! what they have signed until that has expired. Keys are rotated when the active one is old ([`Rotation`]), or at once by
+//! what they have signed until that has expired. Keys are rotated when the active one is old ([`Keys::rotate_if_old`]), or at once by
 //! `vmscope-collector key rotate-signing`; nobody is logged out by it. A key that is removed signs and verifies nothing any more.
 //!
 //! What was read is good for [`FRESH_FOR`]; a token of an unknown key makes this server look again, once in [`LOOK_AGAIN`], because
@@ -11,6 +11,7 @@ use super::jwt::{self, Claims};
 use crate::error::ApiError;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use jsonwebtoken::DecodingKey;
 use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::traits::PublicKeyParts;
@@ -20,8 +21,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use uuid::Uuid;
+use vmscope_store::Store;
 use vmscope_store::audit::{Actor, Context};
-use vmscope_store::{Store, signing_key};
+use vmscope_store::signing_key::{self, NewKey, SigningKey};
 use vmscope_vault::{Vault, Zeroizing};
 
 /// How long an access token is good, in seconds.
@@ -33,6 +35,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// What the private halves are sealed as.
 const PURPOSE: &str = "jwt";
 const BITS: usize = 2048;
+/// How old a key may become that signs, in seconds: 30 days.
+const ROTATED_AFTER_S: i64 = 30 * 86_400;
+/// How long a key verifies that signs no more, in seconds: what it signed last, on a server that did not know yet, has expired then.
+const OVERLAP_S: i64 = 20 * 60;
 
 /// The keys, as they were read last.
 #[derive(Debug)]
@@ -59,7 +65,9 @@ struct Active {
 
 impl std::fmt::Debug for Active {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Active").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("Active")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,27 +123,54 @@ impl Keys {
         Ok(known.verifying.get(kid).cloned())
     }
 
+    /// Nothing, when signing is possible.
+    ///
+    /// # Errors
+    /// When the database or the vault fails.
+    pub(crate) async fn ready(&self) -> Result<(), ApiError> {
+        self.active().await.map(drop)
+    }
+
+    /// The key that signs. It is asked for each time: what a key signs that was removed, nobody takes.
     async fn active(&self) -> Result<Active, ApiError> {
-        let mut known = self.known.lock().await;
-        self.refresh(&mut known, FRESH_FOR).await?;
-        let active = match signing_key::active(&self.store).await? {
-            Some(active) => active,
+        let found = match self.signing().await? {
+            Some(found) => found,
             None => {
-                self.make().await?;
-                self.refresh(&mut known, Duration::ZERO).await?;
-                signing_key::active(&self.store).await?.ok_or(ApiError::Internal)?
+                self.make(None).await?;
+                self.signing().await?.ok_or(ApiError::Internal)?
             }
         };
-        if let Some(open) = known.active.as_ref().filter(|open| open.kid == active.kid) {
+        let mut known = self.known.lock().await;
+        if let Some(open) = known.active.as_ref().filter(|open| open.kid == found.kid) {
             return Ok(open.clone());
         }
-        let private = self.vault.get(active.secret, PURPOSE, &active.kid).await?;
+        let private = self.vault.get(found.secret, PURPOSE, &found.kid).await?;
         let open = Active {
-            kid: active.kid,
+            kid: found.kid,
             private: Arc::new(private),
         };
         known.active = Some(open.clone());
         Ok(open)
+    }
+
+    async fn signing(&self) -> Result<Option<SigningKey>, ApiError> {
+        let keys = signing_key::list(&self.store).await?;
+        Ok(keys.into_iter().find(|key| key.retires_at.is_none()))
+    }
+
+    /// Makes another key sign when the present one is old; says whether it did.
+    ///
+    /// # Errors
+    /// When the database or the vault fails.
+    pub(crate) async fn rotate_if_old(&self) -> Result<bool, ApiError> {
+        let Some(active) = self.signing().await? else {
+            return Ok(false);
+        };
+        let age_s = Timestamp::now().duration_since(active.created_at).as_secs();
+        if age_s < ROTATED_AFTER_S {
+            return Ok(false);
+        }
+        self.make(Some(&active.kid)).await
     }
 
     /// Reads the public halves again if that was longer ago than `age`.
@@ -145,19 +180,20 @@ impl Keys {
         }
         let keys = signing_key::list(&self.store).await?;
         known.read_at = Some(Instant::now());
-        known.public = keys.iter().map(|key| key.public_jwk.clone()).collect();
-        known.verifying = keys
+        known.public = keys
             .iter()
-            .filter_map(|key| Some((key.kid.clone(), Arc::new(decoding_key(&key.public_jwk)?))))
+            .filter_map(|key| serde_json::from_str(&key.public_jwk).ok())
+            .collect();
+        known.verifying = known
+            .public
+            .iter()
+            .filter_map(|jwk| Some((jwk["kid"].as_str()?.to_owned(), Arc::new(decoding_key(jwk)?))))
             .collect();
         Ok(())
     }
 
-    /// Makes a key the active one, in the place of the one before.
-    ///
-    /// # Errors
-    /// When the database or the vault fails.
-    pub(crate) async fn make(&self) -> Result<(), ApiError> {
+    /// Makes a key sign in the place of another one; `false` when somebody was faster.
+    async fn make(&self, replacing: Option<&str>) -> Result<bool, ApiError> {
         let kid = Uuid::new_v4().to_string();
         let pair = generate().await?;
         let secret = self.vault.put(PURPOSE, &kid, &pair.private).await?;
@@ -171,9 +207,13 @@ impl Keys {
             remote: String::new(),
             request_id: String::new(),
         };
-        let new = signing_key::New { kid, public_jwk: jwk, secret };
-        let made = signing_key::activate(&self.store, &context, &new).await;
-        if made.is_err() {
+        let new = NewKey {
+            kid: &kid,
+            public_jwk: &jwk.to_string(),
+            secret,
+        };
+        let made = signing_key::activate(&self.store, &context, &new, replacing, OVERLAP_S).await;
+        if !matches!(made, Ok(true)) {
             // Nobody refers to it; should this fail, too, it does no harm.
             let _ = self.vault.remove(secret).await;
         }
@@ -190,7 +230,7 @@ struct Pair {
 /// Takes a good part of a second of a core.
 async fn generate() -> Result<Pair, ApiError> {
     let made = tokio::task::spawn_blocking(|| {
-        let key = rsa::RsaPrivateKey::new(&mut rand::rng(), BITS).ok()?;
+        let key = rsa::PrivateKey::new(&mut rand::rng(), BITS).ok()?;
         let private = Zeroizing::new(key.to_pkcs1_der().ok()?.as_bytes().to_vec());
         Some(Pair {
             private,

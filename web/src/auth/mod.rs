@@ -10,12 +10,20 @@
 
 pub(crate) mod caller;
 pub(crate) mod cookie;
+mod hasher;
 mod identity;
+mod jwt;
+mod keys;
+pub(crate) mod login;
+pub(crate) mod secret;
 pub(crate) mod session;
+pub(crate) mod totp;
+mod upkeep;
 
 pub(crate) use caller::{Caller, Holder, Proof, Visitor};
-pub(crate) use identity::Auth;
+pub(crate) use identity::{Auth, token_text};
 pub(crate) use session::Sessions;
+pub(crate) use upkeep::keep_up;
 
 use crate::access::Access;
 use crate::error::ApiError;
@@ -84,8 +92,8 @@ async fn identify(
         Some(proof) => bearer(app, &visitor, proof).await?,
         None => by_cookie(app, &parts.headers).await?,
     };
-    if proof.is_none() && !cookie::is_protected(&parts.method, &parts.headers) {
-        return Err(ApiError::Csrf);
+    if proof.is_none() {
+        cookie::require_proof(&parts.method, &parts.headers)?;
     }
     Ok(Some(Caller::new(holder, visitor)))
 }

@@ -36,14 +36,23 @@ pub(crate) fn token() -> Result<String, ApiError> {
 /// As [`random`].
 pub(crate) fn recovery_code() -> Result<String, ApiError> {
     let bytes = random::<12>()?;
-    let signs: Vec<u8> = bytes.iter().map(|byte| READABLE[usize::from(byte % 32)]).collect();
-    let groups: Vec<String> = signs.chunks(4).map(|group| String::from_utf8_lossy(group).into_owned()).collect();
+    let signs: Vec<u8> = bytes
+        .iter()
+        .map(|byte| READABLE[usize::from(byte % 32)])
+        .collect();
+    let groups: Vec<String> = signs
+        .chunks(4)
+        .map(|group| String::from_utf8_lossy(group).into_owned())
+        .collect();
     Ok(groups.join("-"))
 }
 
 /// A recovery code as it is hashed: without signs that people leave out or put in.
 pub(crate) fn plain_code(code: &str) -> String {
-    code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+    code.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
 }
 
 /// What is kept of a token: its SHA-256. Tokens have so much chance in them that nobody can try them all.
@@ -61,7 +70,10 @@ mod tests {
     fn a_recovery_code_may_be_typed_as_people_type() {
         let code = recovery_code().expect("chance");
         assert_eq!(code.len(), 14, "{code}");
-        assert_eq!(plain_code(&format!(" {} ", code.to_uppercase().replace('-', " "))), plain_code(&code));
+        assert_eq!(
+            plain_code(&format!(" {} ", code.to_uppercase().replace('-', " "))),
+            plain_code(&code)
+        );
     }
 
     #[test]

@@ -71,9 +71,17 @@ mod tests {
     #[test]
     fn codes_are_those_of_the_standard() {
         let at = |second| Timestamp::from_second(second).expect("a time");
-        for (second, code) in [(59, "287082"), (1_111_111_109, "081804"), (1_234_567_890, "005924")] {
+        for (second, code) in [
+            (59, "287082"),
+            (1_111_111_109, "081804"),
+            (1_234_567_890, "005924"),
+        ] {
             assert_eq!(step(SECRET, code, at(second)), Ok(Some(second / 30)), "{code}");
-            assert_eq!(step(SECRET, code, at(second + 30)), Ok(Some(second / 30)), "a slow clock");
+            assert_eq!(
+                step(SECRET, code, at(second + 30)),
+                Ok(Some(second / 30)),
+                "a slow clock"
+            );
             assert_eq!(step(SECRET, code, at(second + 90)), Ok(None), "too late");
         }
         assert_eq!(step(SECRET, "28708", at(59)), Ok(None));
@@ -84,7 +92,15 @@ mod tests {
     fn an_authenticator_reads_whose_code_it_is() {
         let shown = show(SECRET, "ada:x").expect("shown");
         assert_eq!(shown.secret, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
-        assert!(shown.uri.starts_with("otpauth://totp/vmscope:ada_x?"), "{}", shown.uri);
-        assert!(shown.uri.contains(&format!("secret={}", shown.secret)), "{}", shown.uri);
+        assert!(
+            shown.uri.starts_with("otpauth://totp/vmscope:ada_x?"),
+            "{}",
+            shown.uri
+        );
+        assert!(
+            shown.uri.contains(&format!("secret={}", shown.secret)),
+            "{}",
+            shown.uri
+        );
     }
 }

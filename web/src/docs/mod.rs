@@ -12,9 +12,18 @@ const STYLE: &str = include_str!("style.css");
 /// The page with its script and style.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
-        .route("/api/docs", get(|| async { file("text/html; charset=utf-8", PAGE) }))
-        .route("/api/docs/page.js", get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }))
-        .route("/api/docs/style.css", get(|| async { file("text/css; charset=utf-8", STYLE) }))
+        .route(
+            "/api/docs",
+            get(|| async { file("text/html; charset=utf-8", PAGE) }),
+        )
+        .route(
+            "/api/docs/page.js",
+            get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }),
+        )
+        .route(
+            "/api/docs/style.css",
+            get(|| async { file("text/css; charset=utf-8", STYLE) }),
+        )
 }
 
 fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {

@@ -3,6 +3,7 @@
 use super::ApiError;
 use crate::language::Language;
 use vmscope_model::metric::Text;
+use vmscope_vault::password::{self, Weakness};
 
 /// A wrong field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +57,23 @@ pub enum Fault {
     PasswordCommon,
     /// The password is short and of few kinds of characters.
     PasswordSimple,
+    /// The password is the same few characters again and again.
+    PasswordRepetitive,
     /// The password is the one before.
     PasswordSame,
+}
+
+impl From<Weakness> for Fault {
+    fn from(weakness: Weakness) -> Self {
+        match weakness {
+            Weakness::TooShort => Self::TooShort(*password::LENGTH.start()),
+            Weakness::TooLong => Self::TooLong(*password::LENGTH.end()),
+            Weakness::TooFewClasses => Self::PasswordSimple,
+            Weakness::Repetitive => Self::PasswordRepetitive,
+            Weakness::ContainsName => Self::PasswordContainsName,
+            Weakness::Common => Self::PasswordCommon,
+        }
+    }
 }
 
 impl Fault {
@@ -79,6 +95,7 @@ impl Fault {
             Self::PasswordContainsName => "password_contains_name",
             Self::PasswordCommon => "password_common",
             Self::PasswordSimple => "password_simple",
+            Self::PasswordRepetitive => "password_repetitive",
             Self::PasswordSame => "password_same",
         }
     }
@@ -147,6 +164,11 @@ impl Fault {
                 "少于 16 个字符时，须包含小写字母、大写字母、数字、其他字符中的三类",
                 "16 文字未満の場合は、小文字・大文字・数字・その他のうち 3 種類が必要です",
             ),
+            Self::PasswordRepetitive => text(
+                "Needs at least five different characters",
+                "至少需要五种不同的字符",
+                "5 種類以上の異なる文字が必要です",
+            ),
             Self::PasswordSame => text(
                 "Must differ from the present one",
                 "不能与当前密码相同",
@@ -187,6 +209,13 @@ impl Fields {
             name,
             Fault::ControlCharacter,
         );
+    }
+
+    /// The text, with everything in it, has from `min` to `max` characters: for what people keep secret.
+    pub fn length(&mut self, name: &str, value: &str, min: usize, max: usize) {
+        let length = value.chars().count();
+        self.require(length >= min, name, Fault::TooShort(min));
+        self.require(length <= max, name, Fault::TooLong(max));
     }
 
     /// What is wrong, if anything is.

@@ -2,6 +2,7 @@
 
 use super::ApiError;
 use vmscope_store::access::{Failure, Refusal};
+use vmscope_store::lockout;
 
 impl From<vmscope_store::Error> for ApiError {
     /// Logs what the caller is not told.
@@ -46,12 +47,29 @@ impl From<Refusal> for ApiError {
             Refusal::BuiltIn => Self::BuiltIn,
             Refusal::LastAdministrator => Self::LastAdministrator,
             Refusal::Cycle => Self::Cycle,
+            Refusal::Locked => Self::Locked {
+                retry_after_s: u64::try_from(lockout::LOCKED_S).unwrap_or_default(),
+            },
             Refusal::Escalation(permission) => Self::forbidden(permission.as_str()),
             Refusal::UnknownPermission(permission) => {
                 Self::parameter("permission", format_args!("there is no {permission}"))
             }
             Refusal::Malformed(constraint) => {
                 Self::parameter("body", format_args!("a value breaks {constraint}"))
+            }
+        }
+    }
+}
+
+impl From<vmscope_vault::Error> for ApiError {
+    /// Logs what the caller is not told.
+    fn from(error: vmscope_vault::Error) -> Self {
+        match error {
+            vmscope_vault::Error::Store(error) => error.into(),
+            error => {
+                let chain = format!("{:#}", anyhow::Error::from(error));
+                tracing::error!(error = chain, "a secret can't be used");
+                Self::Internal
             }
         }
     }

@@ -66,6 +66,9 @@ pub enum ApiError {
     /// Nothing else is possible before the password is changed.
     #[error("password must be changed first")]
     MustChangePassword,
+    /// An API token can't do it, whatever it may: it would outlive itself.
+    #[error("an API token can't do this")]
+    InPerson,
     /// There is no such thing, or the caller may not know of it.
     #[error("not found")]
     NotFound,
@@ -164,6 +167,7 @@ impl ApiError {
             Self::Csrf => 40_302,
             Self::SetUp => 40_303,
             Self::MustChangePassword => 40_304,
+            Self::InPerson => 40_305,
             Self::NotFound => 40_400,
             Self::Method => 40_500,
             Self::Timeout => 40_800,

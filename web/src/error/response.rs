@@ -38,7 +38,8 @@ pub struct FieldProblem {
     #[schema(example = "name")]
     field: String,
     /// What is wrong, for programs: `unknown`, `missing`, `type`, `control_character`, `too_short`, `too_long`, `format`, `unknown_value`,
-    /// `not_found`, `past`, `too_far`, `wrong`, `password_contains_name`, `password_common`, `password_simple`, `password_same`.
+    /// `not_found`, `past`, `too_far`, `wrong`, `password_contains_name`, `password_common`, `password_simple`,
+    /// `password_repetitive`, `password_same`.
     #[schema(example = "too_short")]
     code: &'static str,
     /// What is wrong, in the caller's language.

@@ -81,6 +81,11 @@ impl ApiError {
                 "请先修改密码",
                 "先にパスワードを変更してください",
             ),
+            Self::InPerson => text(
+                "An API token can't do this; log in",
+                "API 令牌不能执行此操作，请登录",
+                "API トークンではこの操作はできません。ログインしてください",
+            ),
             Self::NotFound => text("Not found", "未找到", "見つかりません"),
             Self::Method => text(
                 "Method not allowed",

@@ -248,7 +248,11 @@ impl Client {
     pub(super) fn references(&self) -> Vec<Reference> {
         let state = self.hub.state();
         let mailbox = state.mailboxes.get(&self.id);
-        mailbox.iter().flat_map(|mailbox| &mailbox.entities).copied().collect()
+        mailbox
+            .iter()
+            .flat_map(|mailbox| &mailbox.entities)
+            .copied()
+            .collect()
     }
 
     /// What is watched, as the API writes it, sorted.

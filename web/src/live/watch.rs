@@ -41,7 +41,10 @@ impl Watch {
             None => Ok(()),
             Some(&entity) => {
                 let name = crate::api::entity::format(entity);
-                Err(ApiError::parameter("entities", format_args!("there is no {name}")))
+                Err(ApiError::parameter(
+                    "entities",
+                    format_args!("there is no {name}"),
+                ))
             }
         }
     }
@@ -83,7 +86,10 @@ impl Watch {
             }
         }
         let store = &self.app.store;
-        Ok((subject::of_hosts(store, &hosts).await?, subject::of_vms(store, &vms).await?))
+        Ok((
+            subject::of_hosts(store, &hosts).await?,
+            subject::of_vms(store, &vms).await?,
+        ))
     }
 }
 

@@ -1,11 +1,12 @@
-//! Live samples: a real collector's end of the link on one side, real browsers' sockets on the other, and no database at all.
+//! Live samples: a real collector's end of the link on one side, real browsers' sockets on the other.
 
-use crate::support::{NO_DATABASE, Server, authority, identity};
+use crate::support::{Server, authority, identity};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::{self, Message as Text};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use uuid::Uuid;
@@ -13,6 +14,8 @@ use vmscope_link::{Authority, CloseCode, Limits, Listener, Role, Session};
 use vmscope_model::catalogue::{host, vm};
 use vmscope_model::wire::{self, FrameEncoder, Message};
 use vmscope_model::{Entity, HostId, Kind, Position, Table, Tick, Value, VmId};
+use vmscope_store::Flavor;
+use vmscope_store::testing::Database;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const HOST: HostId = HostId(Uuid::from_u128(0xa1));
@@ -34,14 +37,12 @@ impl Collector {
         Self { listener, authority }
     }
 
-    async fn web(&self) -> Server {
+    async fn web(&self, database: &Database) -> Server {
         let address = self.listener.local_addr().expect("an address").to_string();
-        Server::start(
-            NO_DATABASE,
-            vec![address],
-            &identity(&self.authority, &Role::Web("test".to_owned())),
-        )
-        .await
+        let identity = identity(&self.authority, &Role::Web("test".to_owned()));
+        let mut server = Server::start(database.url(), vec![address], &identity).await;
+        server.log_in_root(database.url()).await;
+        server
     }
 
     async fn session(&self) -> Session {
@@ -113,13 +114,29 @@ impl Feed {
     }
 }
 
+async fn database() -> Database {
+    Database::create(Flavor::Postgres).await.expect("a database")
+}
+
+/// Asks for a socket as whoever is logged in, from a page of `origin`.
+fn request(server: &Server, origin: Option<&str>) -> Request {
+    let mut request = format!("ws://{}/api/v1/live", server.address)
+        .into_client_request()
+        .expect("a request");
+    let headers = request.headers_mut();
+    let bearer = format!("Bearer {}", server.token.as_deref().unwrap_or_default());
+    headers.insert("Authorization", bearer.parse().expect("a header"));
+    if let Some(origin) = origin {
+        headers.insert("Origin", origin.parse().expect("a header"));
+    }
+    request
+}
+
 struct Browser(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Browser {
     async fn open(server: &Server) -> Self {
-        let (socket, _) = connect_async(format!("ws://{}/api/v1/live", server.address))
-            .await
-            .expect("a socket");
+        let (socket, _) = connect_async(request(server, None)).await.expect("a socket");
         Self(socket)
     }
 
@@ -155,10 +172,10 @@ impl Browser {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn samples_come_as_rates_to_who_asked_for_them() {
-    let collector = Collector::new();
-    let server = collector.web().await;
+    let (database, collector) = (database().await, Collector::new());
+    let server = collector.web(&database).await;
     let mut feed = Feed::new(collector.session().await);
     let (mut browser, mut other) = (Browser::open(&server).await, Browser::open(&server).await);
     browser.feed(true).await;
@@ -192,17 +209,12 @@ async fn samples_come_as_rates_to_who_asked_for_them() {
     assert_eq!(other.hear().await["time"], json!(T0_MS + 1000));
     browser.say(r#"{"type":"ping"}"#).await;
     assert_eq!(browser.hear().await, json!({"type": "pong"}));
-    let overview = server.get("/api/v1/overview").await;
-    assert_eq!(
-        overview.status, 503,
-        "history needs the database, live samples do not"
-    );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_collector_is_told_and_dialled_again() {
-    let collector = Collector::new();
-    let server = collector.web().await;
+    let (database, collector) = (database().await, Collector::new());
+    let server = collector.web(&database).await;
     let first = collector.session().await;
     let mut browser = Browser::open(&server).await;
     browser.feed(true).await;
@@ -215,10 +227,10 @@ async fn a_lost_collector_is_told_and_dialled_again() {
     assert_eq!(browser.hear().await["entity"], json!(format!("vm:{VM}")));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frame_that_can_not_be_read_costs_the_session_only() {
-    let collector = Collector::new();
-    let server = collector.web().await;
+    let (database, collector) = (database().await, Collector::new());
+    let server = collector.web(&database).await;
     let mut session = collector.session().await;
     let mut browser = Browser::open(&server).await;
     browser.feed(true).await;
@@ -232,9 +244,10 @@ async fn a_frame_that_can_not_be_read_costs_the_session_only() {
     browser.feed(true).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nonsense_is_answered_and_the_connection_stays() {
-    let server = Server::over(NO_DATABASE).await;
+    let database = database().await;
+    let server = Server::over(database.url()).await;
     let mut browser = Browser::open(&server).await;
     browser.feed(false).await;
     let many: Vec<_> = (0..1001)
@@ -264,23 +277,16 @@ async fn nonsense_is_answered_and_the_connection_stays() {
     assert_eq!(browser.hear().await, json!({"type": "pong"}));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_other_sites_get_no_socket() {
-    let server = Server::over(NO_DATABASE).await;
-    let open = async |origin: String| {
-        let mut request = format!("ws://{}/api/v1/live", server.address)
-            .into_client_request()
-            .expect("a request");
-        request
-            .headers_mut()
-            .insert("Origin", origin.parse().expect("a header"));
-        connect_async(request).await.map(|_| ())
-    };
-    let Err(tungstenite::Error::Http(refused)) = open("http://evil.example".to_owned()).await else {
+    let database = database().await;
+    let server = Server::over(database.url()).await;
+    let open = async |origin: &str| connect_async(request(&server, Some(origin))).await.map(|_| ());
+    let Err(tungstenite::Error::Http(refused)) = open("http://evil.example").await else {
         panic!("another site was let in")
     };
     assert_eq!(refused.status().as_u16(), 403);
-    open(format!("http://{}", server.address))
+    open(&format!("http://{}", server.address))
         .await
         .expect("the own page");
     assert_eq!(server.get("/api/v1/live").await.status, 400);

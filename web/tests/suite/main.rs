@@ -2,10 +2,14 @@
 
 #![cfg(test)]
 
+mod account;
+mod attack;
 mod contract;
 mod fleet;
 mod ledger;
 mod live;
+mod login;
+mod matrix;
 mod refusals;
 mod resources;
 mod support;

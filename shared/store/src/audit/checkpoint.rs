@@ -233,45 +233,62 @@ async fn broken(
     known: Option<&Mark>,
     head: (i64, &[u8]),
 ) -> Result<Option<Finding>, Error> {
-    let signed = last.map(|last| (last.audit_id, last.hash.as_slice()));
-    let remembered = known.map(|known| (known.audit_id, known.hash.as_slice()));
-    for (id, hash) in signed.into_iter().chain(remembered) {
-        match chain::hash_of(transaction, id).await? {
-            Some(found) if found == hash => {}
-            Some(_) => return Ok(Some(Finding::Rewritten { id })),
-            None => return Ok(Some(Finding::Missing { first: id, last: id })),
+    let signed = last.map(|last| Mark {
+        audit_id: last.audit_id,
+        hash: last.hash.clone(),
+    });
+    for mark in signed.iter().chain(known) {
+        match chain::hash_of(transaction, mark.audit_id).await? {
+            Some(found) if found == mark.hash => {}
+            Some(_) => return Ok(Some(Finding::Rewritten { id: mark.audit_id })),
+            None => {
+                return Ok(Some(Finding::Missing {
+                    first: mark.audit_id,
+                    last: mark.audit_id,
+                }));
+            }
         }
     }
-    let (mut id, mut hash) = signed.map_or((0, chain::GENESIS.to_vec()), |(id, hash)| (id, hash.to_vec()));
+    let mut newest = signed.unwrap_or_else(|| Mark {
+        audit_id: 0,
+        hash: chain::GENESIS.to_vec(),
+    });
+    if let Some(finding) = follow(transaction, &mut newest).await? {
+        return Ok(Some(finding));
+    }
+    Ok(match head {
+        (id, hash) if id == newest.audit_id && hash == newest.hash => None,
+        (id, _) if id > newest.audit_id => Some(Finding::Missing {
+            first: newest.audit_id + 1,
+            last: id,
+        }),
+        _ => Some(Finding::HeadBehind { id: newest.audit_id }),
+    })
+}
+
+/// Goes from `newest` to the newest entry, as far as each one is whole and follows the one before.
+async fn follow(transaction: &Transaction<'_>, newest: &mut Mark) -> Result<Option<Finding>, Error> {
     loop {
-        let links = chain::links(transaction, id).await?;
+        let links = chain::links(transaction, newest.audit_id).await?;
         if links.is_empty() {
-            break;
+            return Ok(None);
         }
         for link in links {
-            if link.id != id + 1 {
+            if link.id != newest.audit_id + 1 {
                 return Ok(Some(Finding::Missing {
-                    first: id + 1,
+                    first: newest.audit_id + 1,
                     last: link.id - 1,
                 }));
             }
-            if link.prev != hash {
-                return Ok(Some(Finding::Replaced { id }));
+            if link.prev != newest.hash {
+                return Ok(Some(Finding::Replaced { id: newest.audit_id }));
             }
             if !link.is_whole() {
                 return Ok(Some(Finding::Altered { id: link.id }));
             }
-            (id, hash) = (link.id, link.hash);
+            (newest.audit_id, newest.hash) = (link.id, link.hash);
         }
     }
-    Ok(match head {
-        (number, found) if number == id && found == hash => None,
-        (number, _) if number > id => Some(Finding::Missing {
-            first: id + 1,
-            last: number,
-        }),
-        _ => Some(Finding::HeadBehind { id }),
-    })
 }
 
 async fn lock(transaction: &Transaction<'_>) -> Result<bool, Error> {

@@ -5,6 +5,7 @@
 //! entries since the last checkpoint, all removed without a trace, and a trail that was cut back to an earlier checkpoint
 //! with everything behind it. For these compare with a mark that was kept elsewhere ([`Since`] has room for some).
 
+use super::chain::Link;
 use super::checkpoint::{Mark, Stored};
 use super::{chain, checkpoint};
 use crate::{Error, Store};
@@ -245,17 +246,7 @@ async fn check_chain(
             break;
         }
         for link in links {
-            if link.id != last.audit_id + 1 {
-                report.add(Finding::Missing {
-                    first: last.audit_id + 1,
-                    last: link.id - 1,
-                });
-            } else if link.prev != last.hash {
-                report.add(Finding::Replaced { id: last.audit_id });
-            }
-            if !link.is_whole() {
-                report.add(Finding::Altered { id: link.id });
-            }
+            check_link(&link, &last, report);
             if link.id == report.signed_to + 1 {
                 unsigned_age_s = link.age_s;
             }
@@ -272,6 +263,21 @@ async fn check_chain(
     }
     report.newest = Some(last);
     Ok(())
+}
+
+/// Whether the entry is whole and follows the last one.
+fn check_link(link: &Link, last: &Mark, report: &mut Report) {
+    if link.id != last.audit_id + 1 {
+        report.add(Finding::Missing {
+            first: last.audit_id + 1,
+            last: link.id - 1,
+        });
+    } else if link.prev != last.hash {
+        report.add(Finding::Replaced { id: last.audit_id });
+    }
+    if !link.is_whole() {
+        report.add(Finding::Altered { id: link.id });
+    }
 }
 
 async fn check_end(
