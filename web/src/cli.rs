@@ -1,12 +1,13 @@
 //! The commands of `vmscope-web`.
 
-use crate::{Config, start};
+use crate::{Config, Error, start};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vmscope_link::Identity;
 use vmscope_service::{Lifecycle, config, telemetry};
+use vmscope_vault::KeySource;
 
 /// Serves the dashboard and the API.
 #[derive(Debug, Parser)]
@@ -58,5 +59,6 @@ fn check(file: &Path) -> anyhow::Result<()> {
     telemetry::check(&config.telemetry)?;
     Identity::load(&config.identity)?;
     vmscope_store::Store::new(config.database.url.expose())?;
+    KeySource::find(&config.vault)?.ok_or(Error::NoMasterKeys)?;
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! The web service of vmscope: the REST and WebSocket API, and the dashboard that is built into the binary.
 //!
 //! [`start`] binds both addresses at once and returns. History comes from the database, live samples from the collectors'
-//! feeds; nothing is written. When the database is down, the API says so (503) and live samples still flow; when the feed
-//! is down, clients are told and history still works. A database of a newer vmscope stops the service.
+//! feeds; what is written is people, their rights and sessions, and the audit trail. When the database is down, the API says so
+//! (503), nobody can log in, and live samples still flow to who is connected; when the feed is down, clients are told and
+//! history still works. A database of a newer vmscope stops the service.
 
 mod access;
 pub mod api;
@@ -146,9 +147,15 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
 /// Keeps `/readyz` true about the database. Ends with an error when its schema is newer than this build.
 async fn watch(store: Store, check: Check, lifecycle: Lifecycle) -> Result<(), Error> {
     let stopping = lifecycle.stopping();
+    let mut asked = false;
     loop {
         match schema::check(&store).await {
-            Ok(()) => check.up(),
+            Ok(()) => {
+                check.up();
+                if !std::mem::replace(&mut asked, true) {
+                    warn_of_excess(&store).await;
+                }
+            }
             Err(error @ vmscope_store::Error::NewerSchema { .. }) => return Err(Error::Database(error)),
             // The causes stay out of the public answer, which needs no login; failing requests log them.
             Err(error) => check.down(error.to_string()),
@@ -156,6 +163,21 @@ async fn watch(store: Store, check: Check, lifecycle: Lifecycle) -> Result<(), E
         tokio::select! {
             () = stopping.cancelled() => return Ok(()),
             () = tokio::time::sleep(DATABASE_CHECK) => {}
+        }
+    }
+}
+
+/// A web server that is broken into should not be able to change the audit trail: its role has no right to.
+async fn warn_of_excess(store: &Store) {
+    match schema::excess(store).await {
+        Ok(rights) if rights.is_empty() => {}
+        Ok(rights) => tracing::warn!(
+            rights = rights.join(", "),
+            "the database role has more rights than a web server needs: give it one of its own"
+        ),
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::from(error));
+            tracing::warn!(error, "the rights of the database role can't be looked up");
         }
     }
 }

@@ -31,10 +31,10 @@ pub(crate) async fn start(
     );
     let identities = Identities::prepare(data_dir)?;
     let vault = vault(data_dir)?;
-    let (collector, code) = start_collector(&identities, urls, vault, lifecycle)
+    let (collector, code) = start_collector(&identities, urls, vault.clone(), lifecycle)
         .await
         .context("collector")?;
-    let web = start_web(options, &identities, urls, collector, lifecycle)
+    let web = start_web(options, data_dir, &identities, urls, vault, collector, lifecycle)
         .await
         .context("web service")?;
     start_agent(options, data_dir, &identities, collector, lifecycle)
@@ -86,8 +86,10 @@ async fn start_collector(
 
 async fn start_web(
     options: &Options,
+    data_dir: &Path,
     identities: &Identities,
     urls: &Urls,
+    vault: vmscope_vault::Config,
     collector: SocketAddr,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
@@ -99,6 +101,10 @@ async fn start_web(
         database: vmscope_web::config::Database {
             url: Secret::new(urls.web.clone()),
         },
+        vault,
+        limits: vmscope_web::limit::Config::default(),
+        tls: None,
+        state_dir: data_dir.join("web"),
         telemetry: telemetry::Config::default(),
     };
     let web = vmscope_web::start(&config, &identities.web.identity, lifecycle).await?;

@@ -65,7 +65,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("quinn-proto", &["vmscope-link"]),
     ("rustls", &["vmscope-link"]),
     ("rcgen", &["vmscope-link"]),
-    ("ring", &["vmscope-link", "vmscope-vault"]),
+    ("ring", &["vmscope-link", "vmscope-vault", "vmscope-web"]),
     ("sled", &["vmscope-agent"]),
     ("sysinfo", &["vmscope-agent"]),
     ("redis", &["vmscope-segments"]),

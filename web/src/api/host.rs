@@ -112,7 +112,7 @@ pub enum HostSort {
 #[into_params(parameter_in = Query)]
 pub struct HostParams {
     /// Number of the page, from 1.
-    #[param(minimum = 1, default = 1)]
+    #[param(minimum = 1, maximum = 100_000, default = 1)]
     page: u32,
     /// Most items a page.
     #[param(minimum = 1, maximum = 500, default = 50)]

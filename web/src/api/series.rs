@@ -5,7 +5,7 @@ use crate::api::counts::number;
 use crate::api::entity;
 use crate::api::extract::Params;
 use crate::auth::Caller;
-use crate::error::ApiError;
+use crate::error::{ApiError, Problem};
 use crate::state::App;
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
@@ -135,7 +135,9 @@ impl From<Function> for series::Function {
 
 /// Metrics of one entity over time. Counters come as rates per second; no value bridges a gap.
 #[utoipa::path(get, path = "/series", tag = "series", params(SeriesParams),
-    responses((status = 200, description = "The history", body = Envelope<Series>)))]
+    responses((status = 200, description = "The history", body = Envelope<Series>),
+        (status = 404, description = "40400 there is no such entity", body = Problem),
+        (status = 413, description = "41300 too many values asked for", body = Problem)))]
 pub(crate) async fn get_series(
     State(app): State<App>,
     caller: Caller,

@@ -114,7 +114,7 @@ pub enum VmSort {
 #[into_params(parameter_in = Query)]
 pub struct VmParams {
     /// Number of the page, from 1.
-    #[param(minimum = 1, default = 1)]
+    #[param(minimum = 1, maximum = 100_000, default = 1)]
     page: u32,
     /// Most items a page.
     #[param(minimum = 1, maximum = 500, default = 50)]

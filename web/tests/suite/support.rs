@@ -283,17 +283,12 @@ pub(crate) async fn send(
             .build();
         let agent = ureq::Agent::new_with_config(config);
         let (parts, body) = request.into_parts();
-        let mut response = if body.is_empty() {
+        let answered = if body.is_empty() {
             agent.run(ureq::http::Request::from_parts(parts, ()))
         } else {
-            agent.run(
-                agent
-                    .configure_request(ureq::http::Request::from_parts(parts, body))
-                    .force_send_body()
-                    .build(),
-            )
-        }
-        .expect("an answer");
+            agent.run(ureq::http::Request::from_parts(parts, body))
+        };
+        let mut response = answered.expect("an answer");
         let body = response.body_mut().read_to_string().expect("text");
         Answer {
             status: response.status().as_u16(),
