@@ -1,226 +1,40 @@
-/** What the server tells of people, what they may do, and what they did. */
+/** What the server tells of people, what they may do, and what they did: names for what the OpenAPI document says. */
+import type { components, paths } from './schema'
 
-export interface Scope {
-  kind: string
-  id: string | null
-  name: string | null
-}
-export interface HeldPermission {
-  permission: string
-  scope: Scope
-}
-export interface Me {
-  id: string
-  name: string
-  email: string | null
-  display_name: string
-  language: string | null
-  two_factor: boolean
-  must_change_password: boolean
-  permissions: HeldPermission[]
-  session_id: string | null
-}
-export interface LoginAnswer {
-  user: Me
-  expires_in_s: number
-}
-export interface Credentials {
-  login: string
-  password: string
-  second_factor?: string
-}
-export interface SetupRequest {
-  code: string
-  name: string
-  email?: string
-  display_name?: string
-  password: string
-}
-export interface Session {
-  id: string
-  created_at: string
-  last_used_at: string
-  expires_at: string
-  remote: string
-  user_agent: string
-  current: boolean
-}
-export interface Token {
-  id: string
-  name: string
-  permissions: string[]
-  expires_at: string | null
-  created_at: string
-  last_used_at: string | null
-  last_used_remote: string | null
-  revoked_at: string | null
-}
-export interface NewToken {
-  token: string
-}
-export interface User {
-  id: string
-  name: string
-  email: string | null
-  display_name: string
-  language: string | null
-  two_factor: boolean
-  must_change_password: boolean
-  disabled_at: string | null
-  locked_until: string | null
-  created_at: string
-  last_login_at: string | null
-}
-export interface UserQuery {
-  page?: number
-  page_size?: number
-  q?: string
-  sort?: string
-  disabled?: boolean
-}
-export interface UserChange {
-  name?: string
-  email?: string | null
-  display_name?: string
-  language?: string
-  disabled?: boolean
-}
-export interface NewUser {
-  name: string
-  email?: string
-  display_name?: string
-  language?: string
-  password: string
-}
-export interface RoleRef {
-  id: string
-  name: string
-}
-export interface Grant {
-  id: string
-  role: RoleRef
-  scope: Scope
-  expires_at: string | null
-  expired: boolean
-  created_at: string
-  created_by: string
-}
-export interface NewGrant {
-  role: string
-  scope: { kind: string; id?: string }
-  expires_at?: string
-}
-export type Effect = 'allow' | 'deny'
-export interface Reason {
-  grant: string
-  path: string[]
-  permission: string
-  scope: Scope
-  effect: Effect
-}
-export interface Holder {
-  user: { id: string; name: string }
-  reasons: Reason[]
-}
-export interface Decision {
-  allowed: boolean
-  reasons: Reason[]
-}
-export interface EffectivePermission {
-  permission: string
-  scope: Scope
-  reasons: Reason[]
-}
-export interface Conflict {
-  permission: string
-  allow: Reason
-  deny: Reason
-}
-export interface Access {
-  permissions: EffectivePermission[]
-  conflicts: Conflict[]
-}
-export interface RoleEntry {
-  permission: string
-  effect: Effect
-}
-export interface Role {
-  id: string
-  name: string
-  description: string
-  built_in: boolean
-  entries: RoleEntry[]
-  parents: string[]
-  grants: number
-}
-export interface RoleChange {
-  name: string
-  description: string
-  entries: RoleEntry[]
-  parents: string[]
-}
-export interface PermissionNode {
-  name: string
-  help: string
-  children: PermissionNode[]
-}
-export interface Group {
-  id: string
-  name: string
-  description: string
-  members: number
-  created_at: string
-}
-export interface GroupQuery {
-  page?: number
-  page_size?: number
-  q?: string
-}
-export interface GroupChange {
-  name: string
-  description: string
-}
-export interface Member {
-  id: string
-  name: string
-  host: { id: string; name: string }
-  state: string | null
-}
-export interface MemberResult {
-  vm: string
-  result: string
-}
-export interface AuditEntry {
-  id: number
-  at: string
-  actor_kind: string
-  actor_id: string | null
-  actor_name: string
-  remote: string
-  request_id: string
-  action: string
-  target_kind: string | null
-  target_id: string | null
-  target_name: string | null
-  result: string
-  code: number
-  before: unknown
-  after: unknown
-}
-export interface AuditPage {
-  items: AuditEntry[]
-  next_cursor: string | null
-}
-export interface AuditQuery {
-  cursor?: string
-  limit?: number
-  q?: string
-  actor?: string
-  action?: string
-  result?: string
-  target_kind?: string
-  target_id?: string
-  from?: string
-  to?: string
-}
+type Schemas = components['schemas']
+type Query<P extends keyof paths> = paths[P] extends { get: { parameters: { query?: infer Q } } } ? NonNullable<Q> : never
 
+export type Me = Schemas['Me']
+export type MeChange = Schemas['MeChange']
+export type PasswordChange = Schemas['PasswordChange']
+export type HeldPermission = Schemas['HeldPermission']
+export type LoginAnswer = Schemas['LoggedIn']
+export type Credentials = Omit<Schemas['LoginRequest'], 'cookies'>
+export type SetupRequest = Schemas['SetupRequest']
+export type Session = Schemas['Session']
+export type Token = Schemas['Token']
+export type NewToken = Schemas['NewToken']
+export type MadeToken = Schemas['MadeToken']
+export type User = Schemas['User']
+export type UserQuery = Query<'/api/v1/users'>
+export type UserChange = Schemas['UserChange']
+export type NewUser = Schemas['NewUser']
+export type Grant = Schemas['Grant']
+export type NewGrant = Schemas['NewGrant']
+export type Effect = Schemas['Effect']
+export type Reason = Schemas['Reason']
+export type Decision = Schemas['Decision']
+export type Access = Schemas['UserAccess']
+export type RoleEntry = Schemas['RoleEntry']
+export type Role = Schemas['Role']
+export type RoleChange = Schemas['RoleDefinition']
+export type PermissionNode = Schemas['PermissionNode']
+export type Holder = Schemas['Holder']
+export type Group = Schemas['VmGroup']
+export type GroupQuery = Query<'/api/v1/groups'>
+export type GroupChange = Schemas['GroupDefinition']
+export type Member = Schemas['Member']
+export type MemberResult = Schemas['MemberResult']
+export type AuditEntry = Schemas['AuditEntry']
+export type AuditPage = Schemas['AuditPage']
+export type AuditQuery = Query<'/api/v1/audit'>

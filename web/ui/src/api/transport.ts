@@ -95,7 +95,8 @@ client.use({
 })
 
 interface Answer<T> {
-  data?: { data: T }
+  /** What only confirms that something was done carries no data. */
+  data?: { code: number; data?: T }
   error?: unknown
   response: Response
 }
@@ -129,32 +130,8 @@ export async function unwrap<T>(request: Promise<Answer<T>>): Promise<T> {
     if (cause instanceof ApiError || (cause instanceof DOMException && cause.name === 'AbortError')) throw cause
     throw new ApiError(UNREACHABLE, 0, cause instanceof Error ? cause.message : String(cause), null)
   }
-  if (answer.data) return answer.data.data
+  if (answer.data) return answer.data.data as T
   const refused = refusal(answer)
   if (refused.denied) onDenied()
   throw refused
-}
-
-/** A request that the OpenAPI document of this build does not describe: its answer is what the caller says it is. */
-export function call<T>(
-  method: string,
-  path: string,
-  parts: { query?: object; body?: unknown; signal?: AbortSignal } = {},
-): Promise<T> {
-  const url = new URL(`/api/v1${path}`, location.origin)
-  for (const [name, value] of Object.entries(parts.query ?? {})) if (value !== undefined) url.searchParams.set(name, String(value))
-  const run = async (): Promise<Answer<T>> => {
-    const response = await send(
-      new Request(url, {
-        method,
-        signal: parts.signal,
-        headers: parts.body === undefined ? {} : { 'Content-Type': 'application/json' },
-        body: parts.body === undefined ? undefined : JSON.stringify(parts.body),
-      }),
-    )
-    learnClock(response)
-    const body = (await response.json()) as { data: T }
-    return response.ok ? { data: body, response } : { error: body, response }
-  }
-  return unwrap(run())
 }
