@@ -100,14 +100,13 @@ export async function leadsFromTheHost(page, url) {
   await page.waitForSelector('[data-testid=total]')
 }
 
-/** The menus change language and theme, and the next visit remembers. */
+/** The menu of the account changes language and theme, and the next visit remembers. */
 export async function switchesAndKeeps(page, url) {
   await page.goto(url)
-  await page.click('[data-testid=language]')
-  await page.click('[role=menuitem]:has-text("日本語"):visible')
+  await page.click('[data-testid=user-menu] button')
+  await page.click('[data-testid=language] label:has-text("日本語")')
   await page.waitForFunction(() => document.documentElement.lang === 'ja-JP')
-  await page.click('[data-testid=theme]')
-  await page.click('[role=menuitem]:has-text("ダーク"):visible')
+  await page.click('[data-testid=theme] label:has-text("ダーク")')
   await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark')
   await page.reload()
   await page.waitForSelector('h1')

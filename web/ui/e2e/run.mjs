@@ -1,10 +1,12 @@
 /**
  * Walks through the dashboard of a running vmscope with a real browser.
  *
- *   npm run e2e -- --base http://127.0.0.1:8780 [--shots DIR] [--chromium PATH] [--vms] [--full]
+ *   npm run e2e -- --base http://127.0.0.1:8780 --user NAME --password WORD [--setup-code CODE] [--shots DIR]
+ *                  [--chromium PATH] [--vms] [--full]
  *
- * The server must know at least one host; with `--vms` also at least one running VM. Each language is looked at in each
- * size, and each theme in each size; `--full` looks at all combinations. Exit code 1 means that a check failed.
+ * NAME must be a super_admin without second factor; with `--setup-code` the server is fresh, and NAME is made first. It
+ * must know at least one host; with `--vms` also at least one running VM. Each language is looked at in each size, and
+ * each theme in each size; `--full` looks at all combinations. Exit code 1 means that a check failed.
  */
 import { mkdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -19,10 +21,16 @@ import {
   switchesAndKeeps,
 } from './behaviour.mjs'
 import { inspect, watchFor } from './inspect.mjs'
+import { tellsTheStory } from './people.mjs'
+import { managed, watched } from './places.mjs'
+import { keepsTheForm, logIn, setsUp } from './session.mjs'
 
 const { values: options } = parseArgs({
   options: {
     base: { type: 'string' },
+    user: { type: 'string' },
+    password: { type: 'string' },
+    'setup-code': { type: 'string' },
     shots: { type: 'string' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
     vms: { type: 'boolean', default: false },
@@ -30,9 +38,9 @@ const { values: options } = parseArgs({
   },
 })
 if (!options.base) throw new Error('say where vmscope listens: --base http://127.0.0.1:PORT')
+if (!options.user || !options.password) throw new Error('say who logs in: --user NAME --password WORD')
 if (options.shots) mkdirSync(options.shots, { recursive: true })
 
-const FIRST_SAMPLES_MS = 30_000
 const LANGUAGES = ['en', 'zh-CN', 'ja-JP']
 const THEMES = ['light', 'dark']
 const SIZES = {
@@ -52,44 +60,10 @@ const ALL_LOOKS = Object.keys(SIZES).flatMap((size) =>
   THEMES.flatMap((theme) => LANGUAGES.map((language) => [language, theme, size])),
 )
 
-async function api(path) {
-  const response = await fetch(new URL(`/api/v1${path}`, options.base))
-  const body = await response.json()
-  if (!response.ok || body.code !== 0) throw new Error(`${path}: ${response.status} ${body.message}`)
-  return body.data
-}
-
-/** The newest host and a running VM, once the first samples of a fresh server are stored. */
-async function subjects() {
-  const end = Date.now() + FIRST_SAMPLES_MS
-  for (;;) {
-    const [host] = (await api('/hosts?page_size=1&sort=-last_sample_at')).items
-    const [vm] = (await api('/vms?page_size=1&state=running&sort=-name')).items
-    if ((host && (vm || !options.vms)) || Date.now() > end) return { host, vm }
-    await new Promise((resolve) => setTimeout(resolve, 250))
-  }
-}
-
-/** The addresses to visit, with what must be on the page before it is looked at. */
-async function places() {
-  const { host, vm } = await subjects()
-  if (!host) throw new Error('the server knows no host: start an agent first')
-  if (!vm && options.vms) throw new Error('the server knows no running VM, and --vms was given')
-  const missing = (await api('/gaps?page_size=1')).total
-  return {
-    overview: { path: '/', ready: vm ? '[data-testid=busiest] [data-vm]' : '[data-host] [data-testid=value]' },
-    hosts: { path: '/hosts', ready: 'tr[data-host]' },
-    host: { path: `/hosts/${host.id}`, ready: '[data-chart=host_cpu]:not([data-points="0"])' },
-    vms: { path: '/vms', ready: vm ? 'tr[data-vm]' : '[data-testid=total]' },
-    ...(vm && { vm: { path: `/vms/${vm.id}`, ready: '[data-chart=vm_cpu]:not([data-points="0"])' } }),
-    gaps: { path: '/gaps', ready: missing > 0 ? 'tr[data-gap]' : 'main .card [role=status]' },
-    system: { path: '/system', ready: 'tr[data-agent]' },
-    missing: { path: '/nowhere', ready: 'main h1' },
-  }
-}
-
 const failures = []
 let checks = 0
+/** The session of `options.user`, handed from one context to the next: a login costs, and they are limited. */
+let session
 
 async function check(name, page, action) {
   checks += 1
@@ -100,55 +74,122 @@ async function check(name, page, action) {
     process.stdout.write(`ok    ${name}\n`)
   } catch (error) {
     failures.push(name)
+    page.complaints.splice(0)
+    if (options.shots) await page.screenshot({ path: `${options.shots}/failed-${failures.length}.png` })
     process.stdout.write(`FAIL  ${name}\n  ${error instanceof Error ? error.message : String(error)}\n`)
   }
 }
 
-async function look(browser, at, language, theme, size) {
-  const context = await browser.newContext({ viewport: SIZES[size], colorScheme: theme, locale: language })
-  const page = watchFor(await context.newPage())
+/** A page in a language, a theme and a size; of `options.user` unless `stranger`. */
+async function open(browser, { language = 'en', theme = 'light', size = 'wide', stranger = false }) {
+  const context = await browser.newContext({
+    viewport: SIZES[size],
+    colorScheme: theme,
+    locale: language,
+    storageState: stranger ? undefined : session,
+  })
+  // What an earlier page chose came along with the session.
+  await context.addInitScript((tag) => {
+    if (sessionStorage.getItem('e2e')) return
+    sessionStorage.setItem('e2e', 'begun')
+    localStorage.setItem('vmscope.language', tag)
+    localStorage.removeItem('vmscope.theme')
+  }, language)
+  return watchFor(await context.newPage())
+}
+
+/** Keeps the session as it is now: it may have been renewed. */
+async function close(page, stranger = false) {
+  if (!stranger) session = await page.context().storageState()
+  await page.context().close()
+}
+
+async function look(browser, at, language, theme, size, stranger = false) {
+  const page = await open(browser, { language, theme, size, stranger })
   for (const [name, place] of Object.entries(at)) {
     await check(`${name} ${language} ${theme} ${size}`, page, async () => {
       await page.goto(new URL(place.path, options.base).href)
-      await page.waitForSelector(place.ready, { timeout: 15_000 })
+      await page.waitForSelector(place.ready, { timeout: 15_000, state: place.attached ? 'attached' : 'visible' })
+      await place.act?.(page)
       if (options.shots) {
         await page.screenshot({ path: `${options.shots}/${name}-${language}-${theme}-${size}.png` })
       }
       await inspect(page, language)
     })
   }
-  await context.close()
+  await close(page, stranger)
+}
+
+/** The very first page, in each look; then the set-up itself, or a login. */
+async function enter(browser, looks) {
+  const code = options['setup-code']
+  if (code) {
+    for (const [language, theme, size] of looks) {
+      await look(browser, { setup: { path: '/setup', ready: 'input[name=code]' } }, language, theme, size, true)
+    }
+  }
+  const page = await open(browser, { stranger: true })
+  if (code) {
+    await check('a fresh installation is set up with its code', page, () => setsUp(page, options.base, { ...options, code }))
+  } else {
+    await check('the administrator logs in', page, async () => {
+      await page.goto(new URL('/login', options.base).href)
+      await logIn(page, options.user, options.password)
+    })
+  }
+  await close(page)
+}
+
+async function tell(browser) {
+  for (const language of LANGUAGES) {
+    const admin = await open(browser, { language })
+    const guest = await open(browser, { language, stranger: true })
+    await check(`a colleague with a scoped role is denied, and the audit tells (${language})`, admin, async () => {
+      await tellsTheStory(admin, guest, options.base, language)
+      admin.complaints.push(...guest.complaints)
+    })
+    await close(guest, true)
+    await close(admin)
+  }
 }
 
 async function behave(browser, at) {
-  const context = await browser.newContext({ viewport: SIZES.wide, locale: 'en' })
-  const page = watchFor(await context.newPage())
+  const page = await open(browser, {})
+  const url = (path) => new URL(path, options.base).href
   const charts = at.vm ?? at.host
-  await check('live charts get new points', page, () => livePoints(page, new URL(charts.path, options.base).href))
-  await check('a lost connection comes back by itself', page, () =>
-    comesBack(page, new URL(charts.path, options.base).href),
-  )
-  await check('a state leads to as many VMs as it counts', page, () => countsAndLists(page, new URL('/', options.base).href))
-  await check('the list keeps its search in the address', page, () =>
-    searchesInTheAddress(page, new URL(at.vms.path, options.base).href),
-  )
-  await check('the ledger is filtered in the address', page, () =>
-    filtersTheLedger(page, new URL(at.gaps.path, options.base).href),
-  )
-  await check('a host leads to its part of the ledger', page, () =>
-    leadsFromTheHost(page, new URL(at.host.path, options.base).href),
-  )
-  await check('language and theme are switched and kept', page, () =>
-    switchesAndKeeps(page, new URL('/', options.base).href),
-  )
-  await context.close()
+  await check('live charts get new points', page, () => livePoints(page, url(charts.path)))
+  await check('a lost connection comes back by itself', page, () => comesBack(page, url(charts.path)))
+  await check('a state leads to as many VMs as it counts', page, () => countsAndLists(page, url('/')))
+  await check('the list keeps its search in the address', page, () => searchesInTheAddress(page, url(at.vms.path)))
+  await check('the ledger is filtered in the address', page, () => filtersTheLedger(page, url(at.gaps.path)))
+  await check('a host leads to its part of the ledger', page, () => leadsFromTheHost(page, url(at.host.path)))
+  await check('a session that ended keeps a half-filled form', page, () => keepsTheForm(page, options.base, options))
+  await check('language and theme are switched and kept', page, () => switchesAndKeeps(page, url('/')))
+  await close(page)
+}
+
+/** Asks the server as the administrator. */
+async function asker(browser) {
+  const context = await browser.newContext({ storageState: session })
+  return async (path) => {
+    const response = await context.request.get(new URL(`/api/v1${path}`, options.base).href)
+    const body = await response.json()
+    if (!response.ok() || body.code !== 0) throw new Error(`${path}: ${response.status()} ${body.message}`)
+    return body.data
+  }
 }
 
 const browser = await chromium.launch({ executablePath: options.chromium, args: ['--no-sandbox'] })
 try {
-  const at = await places()
-  for (const [language, theme, size] of options.full ? ALL_LOOKS : TELLING_LOOKS) {
-    await look(browser, at, language, theme, size)
+  const looks = options.full ? ALL_LOOKS : TELLING_LOOKS
+  await enter(browser, looks)
+  await tell(browser)
+  const api = await asker(browser)
+  const at = await watched(api, options.vms)
+  const places = { ...at, ...(await managed(api)) }
+  for (const [language, theme, size] of looks) {
+    await look(browser, { login: { path: '/login', ready: 'input[name=username]' } }, language, theme, size, true)
+    await look(browser, places, language, theme, size)
   }
   await behave(browser, at)
 } finally {

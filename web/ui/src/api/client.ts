@@ -1,9 +1,8 @@
-/**
- * The one way to the server: typed by the OpenAPI document, unwraps the envelope, and turns every failure into an
- * {@link ApiError}.
- */
-import createClient from 'openapi-fetch'
+/** What the server knows of hosts, VMs, samples and itself. */
 import type { components, paths } from './schema'
+import { client, unwrap } from './transport'
+
+export { ApiError, serverNow, setApiLanguage, UNREACHABLE } from './transport'
 
 type Schemas = components['schemas']
 export type Host = Schemas['Host']
@@ -33,90 +32,6 @@ export interface Page<T> {
   page: number
   page_size: number
   total: number
-}
-
-/** Code of an {@link ApiError} when the server could not be reached at all. */
-export const UNREACHABLE = -1
-
-/** A refused or failed request. */
-export class ApiError extends Error {
-  override readonly name = 'ApiError'
-
-  constructor(
-    /** Application code of the envelope, or {@link UNREACHABLE}. */
-    readonly code: number,
-    /** HTTP status; 0 when there was no answer. */
-    readonly status: number,
-    message: string,
-    /** Finds the request in the server's log. */
-    readonly request_id: string | null,
-  ) {
-    super(message)
-  }
-
-  /** Whether the thing asked for does not exist. */
-  get missing(): boolean {
-    return this.status === 404
-  }
-}
-
-let language = 'en'
-let clock_offset_ms = 0
-
-/** Asks for messages and help texts in this language from now on. */
-export function setApiLanguage(tag: string): void {
-  language = tag
-}
-
-/** The time of the server, as far as its answers tell: what `from` and `to` are reckoned from. */
-export function serverNow(): number {
-  return Date.now() + clock_offset_ms
-}
-
-function learnClock(response: Response): void {
-  const sent = Date.parse(response.headers.get('Date') ?? '')
-  // The header has whole seconds: smaller differences mean nothing.
-  if (Number.isFinite(sent)) clock_offset_ms = Math.abs(sent - Date.now()) > 2000 ? sent - Date.now() : 0
-}
-
-const client = createClient<paths>({ baseUrl: '' })
-client.use({
-  onRequest({ request }) {
-    request.headers.set('Accept-Language', language)
-    return request
-  },
-  onResponse({ response }) {
-    learnClock(response)
-  },
-})
-
-interface Answer<T> {
-  data?: { data: T }
-  error?: unknown
-  response: Response
-}
-
-function refusal(answer: { error?: unknown; response: Response }): ApiError {
-  const { error, response } = answer
-  const body = typeof error === 'object' && error !== null ? (error as { code?: unknown; message?: unknown }) : {}
-  return new ApiError(
-    typeof body.code === 'number' ? body.code : response.status * 100,
-    response.status,
-    typeof body.message === 'string' ? body.message : response.statusText,
-    response.headers.get('X-Request-Id'),
-  )
-}
-
-async function unwrap<T>(request: Promise<Answer<T>>): Promise<T> {
-  let answer: Answer<T>
-  try {
-    answer = await request
-  } catch (cause) {
-    if (cause instanceof DOMException && cause.name === 'AbortError') throw cause
-    throw new ApiError(UNREACHABLE, 0, cause instanceof Error ? cause.message : String(cause), null)
-  }
-  if (!answer.data) throw refusal(answer)
-  return answer.data.data
 }
 
 /** Counts of hosts and VMs. */

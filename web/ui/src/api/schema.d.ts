@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/.well-known/jwks.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same, where programs look for it. */
+        get: operations["get_well_known_jwks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/agents": {
         parameters: {
             query?: never;
@@ -21,6 +38,286 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The audit trail, the newest first. */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The audit trail as a file: CSV (RFC 4180), the newest first, with a line of headings. It is sent as it is read. */
+        get: operations["export_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/jwks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The keys that verify access tokens, as a JSON Web Key Set: no envelope around it. */
+        get: operations["get_jwks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a session. A wrong name, password or second factor answer the same, after the same time; after five failures
+         *     with the same name nobody gets in with it for 30 minutes, whether it exists or not.
+         */
+        post: operations["log_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends the caller's session. */
+        post: operations["log_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is logged in, and what he may do. */
+        get: operations["get_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes the caller's own account. */
+        patch: operations["change_me"];
+        trace?: never;
+    };
+    "/api/v1/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Changes the caller's own password. His other sessions end. */
+        post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Continues a session: each refresh token is good once, and gives the next one. One that is used twice ends the session, for
+         *     somebody else has it too.
+         */
+        post: operations["refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the caller is logged in. */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends one of the caller's sessions. */
+        delete: operations["end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's API tokens, those that are expired or revoked too. */
+        get: operations["list_tokens"];
+        put?: never;
+        /** Makes an API token. Its rights are its owner's at each moment, cut down to its permissions. */
+        post: operations["create_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes one of the caller's API tokens. */
+        delete: operations["revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to set a second factor up: gives a secret, which counts once a code of it was shown (`/auth/totp/confirm`). */
+        post: operations["begin_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows a code of the new authenticator: from now on one is asked for at each login. */
+        post: operations["confirm_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/totp/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives the second factor up. */
+        post: operations["disable_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/totp/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives other recovery codes. */
+        post: operations["renew_recovery_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/gaps": {
         parameters: {
             query?: never;
@@ -31,6 +328,61 @@ export interface paths {
         /** The loss ledger, a page at a time. Each tick that got a number is stored, or stands in exactly one entry. */
         get: operations["list_gaps"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The groups within the caller's reach, by name, a page at a time. */
+        get: operations["list_groups"];
+        put?: never;
+        /** Makes an empty group. Needs the permission for everything. */
+        post: operations["create_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One group. */
+        get: operations["get_group"];
+        put?: never;
+        post?: never;
+        /** Deletes a group that no grant is scoped to. Its virtual machines stay. Needs the permission for everything. */
+        delete: operations["delete_group"];
+        options?: never;
+        head?: never;
+        /** Gives a group another name and description. */
+        patch: operations["change_group"];
+        trace?: never;
+    };
+    "/api/v1/groups/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The virtual machines of a group, by name, a page at a time. */
+        get: operations["list_members"];
+        /** Puts virtual machines into a group and takes others out. Who sees the group only can't add to it what he may not see otherwise. */
+        put: operations["change_members"];
         post?: never;
         delete?: never;
         options?: never;
@@ -83,7 +435,8 @@ export interface paths {
          * Live samples over a WebSocket.
          * @description After the upgrade both sides send JSON text messages: see the schemas `ClientMessage` and `ServerMessage`. The server
          *     pings every 20 s and drops a client that stays silent. A client that reads too slowly gets the latest values of each
-         *     entity, not all of them.
+         *     entity, not all of them. What the caller may not see can't be subscribed; when his rights shrink, the subscription ends and a
+         *     `subscribed` message says what is left, and when his session ends, so does the connection.
          */
         get: operations["open_live"];
         put?: never;
@@ -145,6 +498,77 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every permission, as a tree. */
+        get: operations["list_permissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/permissions/{name}/holders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who may do something. */
+        get: operations["list_holders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every role: the built-in ones first, the others by name. */
+        get: operations["list_roles"];
+        put?: never;
+        /** Makes a role: nobody puts into it what he may not do himself. */
+        post: operations["create_role"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roles/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One role. */
+        get: operations["get_role"];
+        put?: never;
+        post?: never;
+        /** Deletes a role that nobody has and none inherits from. */
+        delete: operations["delete_role"];
+        options?: never;
+        head?: never;
+        /** Gives a role another definition. */
+        patch: operations["change_role"];
+        trace?: never;
+    };
     "/api/v1/series": {
         parameters: {
             query?: never;
@@ -162,6 +586,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the installation waits for its first user. */
+        get: operations["get_setup"];
+        put?: never;
+        /** Makes the first user, who may do everything. Possible once, with the code that vmscope printed when it started. */
+        post: operations["set_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/system": {
         parameters: {
             query?: never;
@@ -171,6 +613,181 @@ export interface paths {
         };
         /** The health of the installation: agents, collectors, their work, and the database. */
         get: operations["get_system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Users, a page at a time. */
+        get: operations["list_users"];
+        put?: never;
+        /** Makes a user, who may do nothing yet. */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One user. */
+        get: operations["get_user"];
+        put?: never;
+        post?: never;
+        /** Deletes a user with his grants, sessions and tokens. */
+        delete: operations["delete_user"];
+        options?: never;
+        head?: never;
+        /** Changes a user. */
+        patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{id}/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a user may do, and why. */
+        get: operations["get_access"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The roles of a user, those that have ended too. */
+        get: operations["list_grants"];
+        put?: never;
+        /** Gives a user a role: nobody gives what he may not do himself there. */
+        post: operations["create_grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/grants/{grant}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a role away. */
+        delete: operations["delete_grant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a user another password, which he must change at his next login; his sessions end. */
+        post: operations["reset_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The sessions of a user that last. */
+        get: operations["list_user_sessions"];
+        put?: never;
+        post?: never;
+        /** Ends all sessions of a user. */
+        delete: operations["end_user_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/two-factor/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a user's second factor away, for somebody who has lost it. */
+        post: operations["reset_two_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a user log in again who had too many wrong passwords. */
+        post: operations["unlock_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why a user may do something, or may not. */
+        get: operations["get_why"];
         put?: never;
         post?: never;
         delete?: never;
@@ -336,6 +953,69 @@ export interface components {
          * @enum {string}
          */
         AgentState: "connected" | "behind" | "disconnected" | "revoked";
+        /** @description An entry of the audit trail. */
+        AuditEntry: {
+            /**
+             * @description What.
+             * @example user.create
+             */
+            action: string;
+            /** @description Id of the user or token; null for others. */
+            actor_id: string | null;
+            /**
+             * @description `user`, `token`, `system` or `anonymous`.
+             * @example user
+             */
+            actor_kind: string;
+            /** @description Who he is, or says he is. */
+            actor_name: string;
+            /** @description What it was afterwards. */
+            after: Record<string, never> | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description What it was before; null when it was not there, or nothing was changed. */
+            before: Record<string, never> | null;
+            /**
+             * Format: int32
+             * @description The application code of the answer; 0 is success.
+             */
+            code: number;
+            /**
+             * Format: int64
+             * @description Its number; entries have no holes.
+             */
+            id: number;
+            /** @description From which address; empty for a program of vmscope. */
+            remote: string;
+            /** @description In which request; empty when there was none. */
+            request_id: string;
+            /** @description What came of it. */
+            result: components["schemas"]["AuditResult"];
+            /** @description Its id. */
+            target_id: string | null;
+            /**
+             * @description Kind of what it was done to; null when there is nothing.
+             * @example user
+             */
+            target_kind: string | null;
+            /** @description Its name at that time. */
+            target_name: string | null;
+        };
+        /** @description A part of the audit trail. */
+        AuditPage: {
+            /** @description Entries, the newest first. */
+            items: components["schemas"]["AuditEntry"][];
+            /** @description Where the next part begins; null at the end. */
+            next_cursor: string | null;
+        };
+        /**
+         * @description What came of an attempt.
+         * @enum {string}
+         */
+        AuditResult: "done" | "denied" | "failed";
         /** @description How much is missing for one cause. */
         CauseTotal: {
             /**
@@ -445,6 +1125,20 @@ export interface components {
              */
             writers: number;
         };
+        /** @description Two rules that say different things. */
+        Conflict: {
+            /** @description The rule that has no effect where the other one holds. */
+            allow: components["schemas"]["Reason"];
+            /** @description Both hold in the narrower of their scopes; otherwise only for what is in both. */
+            certain: boolean;
+            /** @description The rule that wins. */
+            deny: components["schemas"]["Reason"];
+            /**
+             * @description What both are about.
+             * @example vm.read
+             */
+            permission: string;
+        };
         /** @description The database. */
         Database: {
             /**
@@ -483,6 +1177,13 @@ export interface components {
              */
             server: string;
         };
+        /** @description Whether something is allowed, and why. */
+        Decision: {
+            /** @description It is. */
+            allowed: boolean;
+            /** @description The rules that concern it, those that deny first; none when nothing gives it. */
+            reasons: components["schemas"]["Reason"][];
+        };
         /** @description A device of a host or a VM: an entity of `/series` as `<kind>:<id>`. */
         Device: {
             /**
@@ -503,6 +1204,81 @@ export interface components {
          * @enum {string}
          */
         DeviceKind: "vcpu" | "disk" | "nic";
+        /**
+         * @description Whether a rule allows or denies.
+         * @enum {string}
+         */
+        Effect: "allow" | "deny";
+        /** @description A permission that a user has somewhere. */
+        EffectivePermission: {
+            /**
+             * @description Which.
+             * @example vm.read
+             */
+            permission: string;
+            /** @description The rules that give it there. */
+            reasons: components["schemas"]["Reason"][];
+            /** @description Where. */
+            scope: components["schemas"]["Scope"];
+        };
+        Empty: null;
+        /** @description A successful answer. */
+        Envelope_AuditPage: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A part of the audit trail. */
+            data: {
+                /** @description Entries, the newest first. */
+                items: components["schemas"]["AuditEntry"][];
+                /** @description Where the next part begins; null at the end. */
+                next_cursor: string | null;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Decision: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description Whether something is allowed, and why. */
+            data: {
+                /** @description It is. */
+                allowed: boolean;
+                /** @description The rules that concern it, those that deny first; none when nothing gives it. */
+                reasons: components["schemas"]["Reason"][];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Empty: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            data: null;
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
         /** @description A successful answer. */
         Envelope_GapPage: {
             /**
@@ -540,6 +1316,43 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_Grant: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A role that a user has, and where. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When it was given.
+                 */
+                created_at: string;
+                /** @description By whom. */
+                created_by: string;
+                /** @description It has ended. */
+                expired: boolean;
+                /**
+                 * Format: date-time
+                 * @description When it ends; null when it does not.
+                 */
+                expires_at: string | null;
+                /** @description Its id. */
+                id: string;
+                /** @description The role. */
+                role: components["schemas"]["RoleReference"];
+                /** @description Where it holds. */
+                scope: components["schemas"]["Scope"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_HostDetail: {
             /**
              * Format: int32
@@ -551,6 +1364,377 @@ export interface components {
             data: components["schemas"]["Host"] & {
                 /** @description Its cores, block devices, file systems and network interfaces. */
                 devices: components["schemas"]["Device"][];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Items_Grant: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A list that is never long. */
+            data: {
+                /** @description All of them. */
+                items: {
+                    /**
+                     * Format: date-time
+                     * @description When it was given.
+                     */
+                    created_at: string;
+                    /** @description By whom. */
+                    created_by: string;
+                    /** @description It has ended. */
+                    expired: boolean;
+                    /**
+                     * Format: date-time
+                     * @description When it ends; null when it does not.
+                     */
+                    expires_at: string | null;
+                    /** @description Its id. */
+                    id: string;
+                    /** @description The role. */
+                    role: components["schemas"]["RoleReference"];
+                    /** @description Where it holds. */
+                    scope: components["schemas"]["Scope"];
+                }[];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Items_Holder: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A list that is never long. */
+            data: {
+                /** @description All of them. */
+                items: {
+                    /** @description The rules that give it. */
+                    reasons: components["schemas"]["Reason"][];
+                    /** @description Who. */
+                    user: components["schemas"]["UserReference"];
+                }[];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Items_MemberResult: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A list that is never long. */
+            data: {
+                /** @description All of them. */
+                items: {
+                    /** @description What became of it. */
+                    result: components["schemas"]["MemberOutcome"];
+                    /** @description The virtual machine's UUID. */
+                    vm: string;
+                }[];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Items_PermissionNode: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A list that is never long. */
+            data: {
+                /** @description All of them. */
+                items: {
+                    /** @description The permissions that it covers. */
+                    children: components["schemas"]["PermissionNode"][];
+                    /** @description What it allows, in the caller's language. */
+                    help: string;
+                    /**
+                     * @description Its name.
+                     * @example vm
+                     */
+                    name: string;
+                    /** @description It can be had for a group alone; otherwise only a grant for everything gives it. */
+                    scoped: boolean;
+                }[];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Items_Role: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A list that is never long. */
+            data: {
+                /** @description All of them. */
+                items: {
+                    /** @description Every installation has it as it is. */
+                    built_in: boolean;
+                    /**
+                     * Format: date-time
+                     * @description When it was made.
+                     */
+                    created_at: string;
+                    /** @description What it is for. */
+                    description: string;
+                    /** @description What it allows and denies itself. */
+                    entries: components["schemas"]["RoleEntry"][];
+                    /**
+                     * Format: int64
+                     * @description How many grants give it.
+                     */
+                    grants: number;
+                    /** @description Its id. */
+                    id: string;
+                    /**
+                     * @description Its name.
+                     * @example night shift
+                     */
+                    name: string;
+                    /** @description Ids of the roles that it inherits from. */
+                    parents: string[];
+                    /**
+                     * Format: date-time
+                     * @description When it was last changed.
+                     */
+                    updated_at: string;
+                }[];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Items_Session: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A list that is never long. */
+            data: {
+                /** @description All of them. */
+                items: {
+                    /**
+                     * Format: date-time
+                     * @description When it began.
+                     */
+                    created_at: string;
+                    /** @description It is the one that asks. */
+                    current: boolean;
+                    /**
+                     * Format: date-time
+                     * @description When it ends unless it is refreshed.
+                     */
+                    expires_at: string;
+                    /**
+                     * Format: uuid
+                     * @description Its id.
+                     */
+                    id: string;
+                    /**
+                     * Format: date-time
+                     * @description When it was last refreshed.
+                     */
+                    last_used_at: string;
+                    /**
+                     * @description From which address it was last refreshed.
+                     * @example 192.0.2.7
+                     */
+                    remote: string;
+                    /** @description With which browser or program it began, as that says. */
+                    user_agent: string;
+                }[];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Items_Token: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A list that is never long. */
+            data: {
+                /** @description All of them. */
+                items: {
+                    /**
+                     * Format: date-time
+                     * @description When it was made.
+                     */
+                    created_at: string;
+                    /**
+                     * Format: date-time
+                     * @description When it expires.
+                     */
+                    expires_at: string;
+                    /**
+                     * Format: uuid
+                     * @description Its id.
+                     */
+                    id: string;
+                    /**
+                     * Format: date-time
+                     * @description When it was last used, to a minute; null before that.
+                     */
+                    last_used_at: string | null;
+                    /** @description From which address. */
+                    last_used_remote: string | null;
+                    /**
+                     * @description Its name.
+                     * @example nightly report
+                     */
+                    name: string;
+                    /**
+                     * @description What it is good for, as far as its owner may do it.
+                     * @example [
+                     *       "vm.read"
+                     *     ]
+                     */
+                    permissions: string[];
+                    /**
+                     * Format: date-time
+                     * @description Since when it is revoked; null while it is not.
+                     */
+                    revoked_at: string | null;
+                }[];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_LoggedIn: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A session that has begun, or goes on. */
+            data: {
+                /** @description To be sent as `Authorization: Bearer`; left out when it is in a cookie. */
+                access_token?: string;
+                /**
+                 * Format: int64
+                 * @description How long the access token is good, in seconds.
+                 */
+                expires_in_s: number;
+                /** @description For `/auth/refresh`, once; left out when it is in a cookie. */
+                refresh_token?: string;
+                /** @description Who is logged in. */
+                user: components["schemas"]["Me"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_MadeToken: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A token that was made. */
+            data: components["schemas"]["Token"] & {
+                /**
+                 * @description The token itself, to be sent as `Authorization: Bearer`. It is not shown again.
+                 * @example vmst_5f0c6d0e6a534c4b9d7e0d4c6a3b8f11_...
+                 */
+                token: string;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Me: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description Who is logged in, and what he may do. */
+            data: {
+                /** @description What the user wants to be called; empty for the name. */
+                display_name: string;
+                /** @description E-mail address. */
+                email: string | null;
+                /**
+                 * Format: uuid
+                 * @description Id.
+                 */
+                id: string;
+                /** @description Language of the dashboard. */
+                language: components["schemas"]["Tongue"];
+                /** @description Nothing else is possible before the password is changed. */
+                must_change_password: boolean;
+                /**
+                 * @description Name to log in with.
+                 * @example ada
+                 */
+                name: string;
+                /** @description What the user may do, and where. Where denials of other grants meet it, it is less. */
+                permissions: components["schemas"]["HeldPermission"][];
+                /**
+                 * Format: uuid
+                 * @description The session; null for an API token.
+                 */
+                session_id: string | null;
+                /** @description A second factor is asked for at each login. */
+                two_factor: boolean;
             };
             /**
              * @description `ok`.
@@ -777,6 +1961,124 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_Page_Member: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One page of a list. */
+            data: {
+                /** @description What is on this page. */
+                items: {
+                    /** @description Where it is. */
+                    host: components["schemas"]["HostReference"];
+                    /** @description Its UUID. */
+                    id: string;
+                    /** @description Its name. */
+                    name: string;
+                    /** @description Its state; null before the first sample. */
+                    state: string | null;
+                }[];
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a page.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items on all pages.
+                 */
+                total: number;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Page_User: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One page of a list. */
+            data: {
+                /** @description What is on this page. */
+                items: {
+                    /**
+                     * Format: date-time
+                     * @description When it was made.
+                     */
+                    created_at: string;
+                    /**
+                     * Format: date-time
+                     * @description Since when the user can't log in; null when he can.
+                     */
+                    disabled_at: string | null;
+                    /** @description What the user wants to be called; may be empty. */
+                    display_name: string;
+                    /** @description The address to log in with; null when there is none. */
+                    email: string | null;
+                    /** @description Its id. */
+                    id: string;
+                    /**
+                     * @description Language of the dashboard.
+                     * @example en
+                     */
+                    language: string;
+                    /**
+                     * Format: date-time
+                     * @description When the user last logged in; null before the first time.
+                     */
+                    last_login_at: string | null;
+                    /**
+                     * Format: date-time
+                     * @description Until when the user can't log in because of wrong passwords; null when he can.
+                     */
+                    locked_until: string | null;
+                    /** @description The password must be changed before anything else. */
+                    must_change_password: boolean;
+                    /**
+                     * @description The name to log in with.
+                     * @example lin
+                     */
+                    name: string;
+                    /** @description A second factor is asked for at the login. */
+                    two_factor: boolean;
+                }[];
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a page.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items on all pages.
+                 */
+                total: number;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_Page_Vm: {
             /**
              * Format: int32
@@ -863,6 +2165,131 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_Page_VmGroup: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One page of a list. */
+            data: {
+                /** @description What is on this page. */
+                items: {
+                    /**
+                     * Format: date-time
+                     * @description When it was made.
+                     */
+                    created_at: string;
+                    /** @description What it is for. */
+                    description: string;
+                    /** @description Its id. */
+                    id: string;
+                    /**
+                     * Format: int64
+                     * @description How many virtual machines are in it.
+                     */
+                    members: number;
+                    /**
+                     * @description Its name.
+                     * @example shop
+                     */
+                    name: string;
+                }[];
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a page.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items on all pages.
+                 */
+                total: number;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_RecoveryCodes: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description Codes for when the authenticator is lost; each is good once. They are not shown again. */
+            data: {
+                /**
+                 * @description The codes; earlier ones are worth nothing any more.
+                 * @example [
+                 *       "abcd-efgh-jkmn"
+                 *     ]
+                 */
+                recovery_codes: string[];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Role: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A role. */
+            data: {
+                /** @description Every installation has it as it is. */
+                built_in: boolean;
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /** @description What it is for. */
+                description: string;
+                /** @description What it allows and denies itself. */
+                entries: components["schemas"]["RoleEntry"][];
+                /**
+                 * Format: int64
+                 * @description How many grants give it.
+                 */
+                grants: number;
+                /** @description Its id. */
+                id: string;
+                /**
+                 * @description Its name.
+                 * @example night shift
+                 */
+                name: string;
+                /** @description Ids of the roles that it inherits from. */
+                parents: string[];
+                /**
+                 * Format: date-time
+                 * @description When it was last changed.
+                 */
+                updated_at: string;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_Series: {
             /**
              * Format: int32
@@ -911,6 +2338,25 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_Setup: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description Whether there is anything to set up. */
+            data: {
+                /** @description True until the first user is there. */
+                needed: boolean;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_System: {
             /**
              * Format: int32
@@ -941,6 +2387,135 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_TotpSecret: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A secret for an authenticator. */
+            data: {
+                /**
+                 * @description In base32, to be typed.
+                 * @example GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ
+                 */
+                secret: string;
+                /**
+                 * @description To be shown as a QR code.
+                 * @example otpauth://totp/vmscope:ada?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=vmscope
+                 */
+                uri: string;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_User: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A user. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description Since when the user can't log in; null when he can.
+                 */
+                disabled_at: string | null;
+                /** @description What the user wants to be called; may be empty. */
+                display_name: string;
+                /** @description The address to log in with; null when there is none. */
+                email: string | null;
+                /** @description Its id. */
+                id: string;
+                /**
+                 * @description Language of the dashboard.
+                 * @example en
+                 */
+                language: string;
+                /**
+                 * Format: date-time
+                 * @description When the user last logged in; null before the first time.
+                 */
+                last_login_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description Until when the user can't log in because of wrong passwords; null when he can.
+                 */
+                locked_until: string | null;
+                /** @description The password must be changed before anything else. */
+                must_change_password: boolean;
+                /**
+                 * @description The name to log in with.
+                 * @example lin
+                 */
+                name: string;
+                /** @description A second factor is asked for at the login. */
+                two_factor: boolean;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_UserAccess: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description What a user may do. */
+            data: {
+                /** @description Rules of his that say different things. */
+                conflicts: components["schemas"]["Conflict"][];
+                /** @description His permissions, and the rules behind them. */
+                permissions: components["schemas"]["EffectivePermission"][];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_UserReference: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A user by id and name. */
+            data: {
+                /**
+                 * Format: uuid
+                 * @description Its id.
+                 */
+                id: string;
+                /** @description Its name. */
+                name: string;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_VmDetail: {
             /**
              * Format: int32
@@ -960,10 +2535,63 @@ export interface components {
              */
             message: string;
         };
+        /** @description A successful answer. */
+        Envelope_VmGroup: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A group. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /** @description What it is for. */
+                description: string;
+                /** @description Its id. */
+                id: string;
+                /**
+                 * Format: int64
+                 * @description How many virtual machines are in it.
+                 */
+                members: number;
+                /**
+                 * @description Its name.
+                 * @example shop
+                 */
+                name: string;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
         /** @description Whether samples arrive from the collectors as they are taken. */
         FeedState: {
             /** @description True while at least one collector feeds this server. */
             connected: boolean;
+        };
+        /** @description A wrong field of the body. */
+        FieldProblem: {
+            /**
+             * @description What is wrong, for programs: `unknown`, `missing`, `type`, `control_character`, `too_short`, `too_long`, `format`, `unknown_value`,
+             *     `not_found`, `past`, `too_far`, `wrong`, `password_contains_name`, `password_common`, `password_simple`,
+             *     `password_repetitive`, `password_same`.
+             * @example too_short
+             */
+            code: string;
+            /**
+             * @description Its path in the body (`scope.id`); empty for the body itself.
+             * @example name
+             */
+            field: string;
+            /** @description What is wrong, in the caller's language. */
+            message: string;
         };
         /** @description An entry of the ledger: a span for which samples are missing. */
         Gap: {
@@ -1025,6 +2653,36 @@ export interface components {
              * @description Entries on all pages.
              */
             total: number;
+        };
+        /** @description A role that a user has, and where. */
+        Grant: {
+            /**
+             * Format: date-time
+             * @description When it was given.
+             */
+            created_at: string;
+            /** @description By whom. */
+            created_by: string;
+            /** @description It has ended. */
+            expired: boolean;
+            /**
+             * Format: date-time
+             * @description When it ends; null when it does not.
+             */
+            expires_at: string | null;
+            /** @description Its id. */
+            id: string;
+            /** @description The role. */
+            role: components["schemas"]["RoleReference"];
+            /** @description Where it holds. */
+            scope: components["schemas"]["Scope"];
+        };
+        /** @description A group as it is to be. */
+        GroupDefinition: {
+            /** @description What it is for. */
+            description?: string;
+            /** @description Its name. */
+            name: string;
         };
         /**
          * @description What the system inside of a VM last said of itself, through its guest agent: the guest's own word. Texts that it did not
@@ -1114,6 +2772,23 @@ export interface components {
              * @example eth0
              */
             name: string;
+        };
+        /** @description A permission that somebody has. */
+        HeldPermission: {
+            /**
+             * @description Its name.
+             * @example vm.read
+             */
+            permission: string;
+            /** @description Where. */
+            scope: components["schemas"]["Scope"];
+        };
+        /** @description Somebody who has a permission. */
+        Holder: {
+            /** @description The rules that give it. */
+            reasons: components["schemas"]["Reason"][];
+            /** @description Who. */
+            user: components["schemas"]["UserReference"];
         };
         /** @description A hypervisor host. Facts that its agent could not read are empty or 0. */
         Host: {
@@ -1205,6 +2880,125 @@ export interface components {
             /** @description Host name. */
             name: string;
         };
+        /** @description A JSON Web Key Set (RFC 7517). */
+        Jwks: {
+            /** @description The keys. */
+            keys: Record<string, never>[];
+        };
+        /** @description A session that has begun, or goes on. */
+        LoggedIn: {
+            /** @description To be sent as `Authorization: Bearer`; left out when it is in a cookie. */
+            access_token?: string;
+            /**
+             * Format: int64
+             * @description How long the access token is good, in seconds.
+             */
+            expires_in_s: number;
+            /** @description For `/auth/refresh`, once; left out when it is in a cookie. */
+            refresh_token?: string;
+            /** @description Who is logged in. */
+            user: components["schemas"]["Me"];
+        };
+        /** @description Who wants in. */
+        LoginRequest: {
+            /** @description Puts the tokens into cookies (for browsers) instead of the answer. */
+            cookies?: boolean;
+            /**
+             * @description User name or e-mail address.
+             * @example ada
+             */
+            login: string;
+            /**
+             * Format: password
+             * @description Password.
+             */
+            password: string;
+            /**
+             * @description Code of the authenticator, or a recovery code, when the account has a second factor.
+             * @example 123456
+             */
+            second_factor?: string | null;
+        };
+        /** @description A token that was made. */
+        MadeToken: components["schemas"]["Token"] & {
+            /**
+             * @description The token itself, to be sent as `Authorization: Bearer`. It is not shown again.
+             * @example vmst_5f0c6d0e6a534c4b9d7e0d4c6a3b8f11_...
+             */
+            token: string;
+        };
+        /** @description Who is logged in, and what he may do. */
+        Me: {
+            /** @description What the user wants to be called; empty for the name. */
+            display_name: string;
+            /** @description E-mail address. */
+            email: string | null;
+            /**
+             * Format: uuid
+             * @description Id.
+             */
+            id: string;
+            /** @description Language of the dashboard. */
+            language: components["schemas"]["Tongue"];
+            /** @description Nothing else is possible before the password is changed. */
+            must_change_password: boolean;
+            /**
+             * @description Name to log in with.
+             * @example ada
+             */
+            name: string;
+            /** @description What the user may do, and where. Where denials of other grants meet it, it is less. */
+            permissions: components["schemas"]["HeldPermission"][];
+            /**
+             * Format: uuid
+             * @description The session; null for an API token.
+             */
+            session_id: string | null;
+            /** @description A second factor is asked for at each login. */
+            two_factor: boolean;
+        };
+        /** @description What is to be different; what is left out stays. */
+        MeChange: {
+            /** @description What the user wants to be called. */
+            display_name?: string;
+            /**
+             * @description E-mail address; null or empty for none.
+             * @example ada@example.com
+             */
+            email?: string | null;
+            /** @description Language of the dashboard. */
+            language?: components["schemas"]["Tongue"];
+        };
+        /** @description A virtual machine in a group. */
+        Member: {
+            /** @description Where it is. */
+            host: components["schemas"]["HostReference"];
+            /** @description Its UUID. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Its state; null before the first sample. */
+            state: string | null;
+        };
+        /** @description Virtual machines to put in and to take out. */
+        MemberChanges: {
+            /** @description UUIDs of those to put in. */
+            add?: string[];
+            /** @description UUIDs of those to take out. */
+            remove?: string[];
+        };
+        /**
+         * @description What became of a virtual machine that was to be put in or taken out.
+         * @enum {string}
+         */
+        MemberOutcome: "added" | "already_in" | "removed" | "not_in" | "denied" | "unknown";
+        /** @description What became of one. */
+        MemberResult: {
+            /** @description What became of it. */
+            result: components["schemas"]["MemberOutcome"];
+            /** @description The virtual machine's UUID. */
+            vm: string;
+        };
         /** @description One metric of one kind of entity. */
         MetricInfo: {
             /**
@@ -1275,6 +3069,51 @@ export interface components {
             /** @description Every metric of every kind, in catalogue order. */
             items: components["schemas"]["MetricInfo"][];
         };
+        /** @description A role to be given. */
+        NewGrant: {
+            /**
+             * Format: date-time
+             * @description When it ends; never when not given.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: uuid
+             * @description The role's id.
+             */
+            role: string;
+            /** @description Where. */
+            scope: components["schemas"]["ScopeChoice"];
+        };
+        /** @description A token to be made. */
+        NewToken: {
+            /**
+             * Format: date-time
+             * @description When it expires, within 366 days.
+             */
+            expires_at: string;
+            /** @description Its name. */
+            name: string;
+            /** @description What it is good for: names out of `/permissions`. */
+            permissions: string[];
+        };
+        /** @description A user to be made. */
+        NewUser: {
+            /** @description What the user wants to be called. */
+            display_name?: string;
+            /**
+             * Format: email
+             * @description The address to log in with.
+             */
+            email?: string | null;
+            language?: components["schemas"]["Tongue"] | null;
+            /** @description The name to log in with: letters of any script, digits, `.`, `_`, `-`; no `@`. */
+            name: string;
+            /**
+             * Format: password
+             * @description The first password; it must be changed at the first login.
+             */
+            password: string;
+        };
         /** @description How many of what, and whether live samples arrive. */
         Overview: {
             /**
@@ -1288,6 +3127,49 @@ export interface components {
             hosts: components["schemas"]["HostCounts"];
             /** @description Virtual machines. */
             vms: components["schemas"]["VmCounts"];
+        };
+        /** @description Another password. */
+        PasswordChange: {
+            /**
+             * Format: password
+             * @description The present password.
+             */
+            current: string;
+            /**
+             * Format: password
+             * @description The new one: from 12 to 256 characters, below 16 of three kinds, without the user's name, none of the most frequent.
+             */
+            new: string;
+        };
+        /** @description Proof that it is the user himself. */
+        PasswordProof: {
+            /**
+             * Format: password
+             * @description The present password.
+             */
+            password: string;
+        };
+        /** @description A password. */
+        PasswordReset: {
+            /**
+             * Format: password
+             * @description The password until the next login, where it must be changed.
+             */
+            password: string;
+        };
+        /** @description A permission with those below it. */
+        PermissionNode: {
+            /** @description The permissions that it covers. */
+            children: components["schemas"]["PermissionNode"][];
+            /** @description What it allows, in the caller's language. */
+            help: string;
+            /**
+             * @description Its name.
+             * @example vm
+             */
+            name: string;
+            /** @description It can be had for a group alone; otherwise only a grant for everything gives it. */
+            scoped: boolean;
         };
         /** @description A range of ticks, both ends inclusive. An end with sequence 0 lies before the first tick of its epoch. */
         Positions: {
@@ -1306,15 +3188,138 @@ export interface components {
         Problem: {
             /**
              * Format: int32
-             * @description Application code, never 0.
+             * @description Application code, never 0: its first three digits are the status.
              * @example 40001
              */
             code: number;
-            /** @description Always null. */
-            data: Record<string, never> | null;
+            data: components["schemas"]["ProblemData"] | null;
             /** @description What is wrong, in the caller's language. */
             message: string;
         };
+        /** @description What code 40003 says more. */
+        ProblemData: {
+            /** @description The wrong fields of the body. */
+            fields: components["schemas"]["FieldProblem"][];
+        };
+        /** @description A rule: an entry of a role that a grant gives, itself or by inheritance. */
+        Reason: {
+            /** @description Whether it allows or denies. */
+            effect: components["schemas"]["Effect"];
+            /** @description Id of the grant. */
+            grant: string;
+            /** @description Names of roles, from the granted one to the one whose entry it is. */
+            path: string[];
+            /**
+             * @description What it allows or denies.
+             * @example vm.read
+             */
+            permission: string;
+            /** @description Where. */
+            scope: components["schemas"]["Scope"];
+        };
+        /** @description Codes for when the authenticator is lost; each is good once. They are not shown again. */
+        RecoveryCodes: {
+            /**
+             * @description The codes; earlier ones are worth nothing any more.
+             * @example [
+             *       "abcd-efgh-jkmn"
+             *     ]
+             */
+            recovery_codes: string[];
+        };
+        /** @description How to stay logged in. */
+        RefreshRequest: {
+            /** @description The newest refresh token; left out when it is in a cookie. */
+            refresh_token?: string | null;
+        };
+        /** @description A role. */
+        Role: {
+            /** @description Every installation has it as it is. */
+            built_in: boolean;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /** @description What it is for. */
+            description: string;
+            /** @description What it allows and denies itself. */
+            entries: components["schemas"]["RoleEntry"][];
+            /**
+             * Format: int64
+             * @description How many grants give it.
+             */
+            grants: number;
+            /** @description Its id. */
+            id: string;
+            /**
+             * @description Its name.
+             * @example night shift
+             */
+            name: string;
+            /** @description Ids of the roles that it inherits from. */
+            parents: string[];
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated_at: string;
+        };
+        /** @description A role as it is to be. */
+        RoleDefinition: {
+            /** @description What it is for. */
+            description?: string;
+            /** @description What it allows and denies itself. */
+            entries?: components["schemas"]["RoleEntry"][];
+            /** @description Its name. */
+            name: string;
+            /** @description Ids of the roles that it inherits from. */
+            parents?: string[];
+        };
+        /** @description An entry of a role. */
+        RoleEntry: {
+            /** @description Whether it is allowed or denied. */
+            effect: components["schemas"]["Effect"];
+            /**
+             * @description The permission, and all below it.
+             * @example vm.read
+             */
+            permission: string;
+        };
+        /** @description A role by its name. */
+        RoleReference: {
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description Where rights hold. */
+        Scope: {
+            /**
+             * Format: uuid
+             * @description The group or cluster; null for everywhere.
+             */
+            id: string | null;
+            /** @description Everywhere, or in one group or cluster. */
+            kind: components["schemas"]["ScopeKind"];
+            /** @description Its name; null for everywhere. */
+            name: string | null;
+        };
+        /** @description The scope that a body names. */
+        ScopeChoice: {
+            /**
+             * Format: uuid
+             * @description The group or cluster; left out for everything.
+             */
+            id?: string | null;
+            /** @description Of what it is. */
+            kind: components["schemas"]["ScopeKind"];
+        };
+        /**
+         * @description Kinds of scopes.
+         * @enum {string}
+         */
+        ScopeKind: "all" | "group" | "cluster";
         /** @description The metrics of one entity over one range of time. */
         Series: {
             /**
@@ -1423,6 +3428,65 @@ export interface components {
             /** @enum {string} */
             type: "error";
         };
+        /** @description A session that lasts. */
+        Session: {
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            created_at: string;
+            /** @description It is the one that asks. */
+            current: boolean;
+            /**
+             * Format: date-time
+             * @description When it ends unless it is refreshed.
+             */
+            expires_at: string;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was last refreshed.
+             */
+            last_used_at: string;
+            /**
+             * @description From which address it was last refreshed.
+             * @example 192.0.2.7
+             */
+            remote: string;
+            /** @description With which browser or program it began, as that says. */
+            user_agent: string;
+        };
+        /** @description Whether there is anything to set up. */
+        Setup: {
+            /** @description True until the first user is there. */
+            needed: boolean;
+        };
+        /** @description The first user, who may do everything. */
+        SetupRequest: {
+            /** @description The code that vmscope printed when it started for the first time. */
+            code: string;
+            /** @description What the user wants to be called. */
+            display_name?: string | null;
+            /**
+             * @description E-mail address, to log in with as well.
+             * @example ada@example.com
+             */
+            email?: string | null;
+            /**
+             * @description Name to log in with.
+             * @example ada
+             */
+            name: string;
+            /**
+             * Format: password
+             * @description Password.
+             */
+            password: string;
+        };
         /** @description How the installation is: all from the database. What it does not know is null. */
         System: {
             /** @description The periodic work of the collectors. */
@@ -1438,6 +3502,149 @@ export interface components {
             collectors: components["schemas"]["Collector"][];
             /** @description The database. */
             database: components["schemas"]["Database"];
+        };
+        /** @description An API token, without its secret. */
+        Token: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it expires.
+             */
+            expires_at: string;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was last used, to a minute; null before that.
+             */
+            last_used_at: string | null;
+            /** @description From which address. */
+            last_used_remote: string | null;
+            /**
+             * @description Its name.
+             * @example nightly report
+             */
+            name: string;
+            /**
+             * @description What it is good for, as far as its owner may do it.
+             * @example [
+             *       "vm.read"
+             *     ]
+             */
+            permissions: string[];
+            /**
+             * Format: date-time
+             * @description Since when it is revoked; null while it is not.
+             */
+            revoked_at: string | null;
+        };
+        /**
+         * @description A language of the dashboard.
+         * @enum {string}
+         */
+        Tongue: "en" | "zh-CN" | "ja-JP";
+        /** @description A code of the authenticator. */
+        TotpCode: {
+            /**
+             * @description Six digits.
+             * @example 123456
+             */
+            code: string;
+        };
+        /** @description A secret for an authenticator. */
+        TotpSecret: {
+            /**
+             * @description In base32, to be typed.
+             * @example GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ
+             */
+            secret: string;
+            /**
+             * @description To be shown as a QR code.
+             * @example otpauth://totp/vmscope:ada?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=vmscope
+             */
+            uri: string;
+        };
+        /** @description A user. */
+        User: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description Since when the user can't log in; null when he can.
+             */
+            disabled_at: string | null;
+            /** @description What the user wants to be called; may be empty. */
+            display_name: string;
+            /** @description The address to log in with; null when there is none. */
+            email: string | null;
+            /** @description Its id. */
+            id: string;
+            /**
+             * @description Language of the dashboard.
+             * @example en
+             */
+            language: string;
+            /**
+             * Format: date-time
+             * @description When the user last logged in; null before the first time.
+             */
+            last_login_at: string | null;
+            /**
+             * Format: date-time
+             * @description Until when the user can't log in because of wrong passwords; null when he can.
+             */
+            locked_until: string | null;
+            /** @description The password must be changed before anything else. */
+            must_change_password: boolean;
+            /**
+             * @description The name to log in with.
+             * @example lin
+             */
+            name: string;
+            /** @description A second factor is asked for at the login. */
+            two_factor: boolean;
+        };
+        /** @description What a user may do. */
+        UserAccess: {
+            /** @description Rules of his that say different things. */
+            conflicts: components["schemas"]["Conflict"][];
+            /** @description His permissions, and the rules behind them. */
+            permissions: components["schemas"]["EffectivePermission"][];
+        };
+        /** @description What is to be different; what is left out stays. */
+        UserChange: {
+            /** @description Whether the user can't log in; his sessions end. */
+            disabled?: boolean | null;
+            /** @description What the user wants to be called. */
+            display_name?: string | null;
+            /**
+             * Format: email
+             * @description The address to log in with; null takes it away.
+             */
+            email?: string | null;
+            language?: components["schemas"]["Tongue"] | null;
+            /** @description The name to log in with. */
+            name?: string | null;
+        };
+        /** @description A user by id and name. */
+        UserReference: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description Its name. */
+            name: string;
         };
         /** @description How many agents have a version. */
         VersionCount: {
@@ -1529,6 +3736,28 @@ export interface components {
             devices: components["schemas"]["Device"][];
             guest: components["schemas"]["Guest"] | null;
         };
+        /** @description A group. */
+        VmGroup: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /** @description What it is for. */
+            description: string;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: int64
+             * @description How many virtual machines are in it.
+             */
+            members: number;
+            /**
+             * @description Its name.
+             * @example shop
+             */
+            name: string;
+        };
         /** @description The VM of an entry. */
         VmReference: {
             /**
@@ -1548,6 +3777,71 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_well_known_jwks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Jwks"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_agents: {
         parameters: {
             query?: {
@@ -1579,7 +3873,7 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Page_Agent"];
                 };
             };
-            /** @description 40000 bad request, 40001 bad parameter. */
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1588,7 +3882,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40300 request from or for another site. */
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1597,8 +3900,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40400 not found. */
-            404: {
+            /** @description 40800 took too long */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1606,8 +3909,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 41300 too much asked for. */
-            413: {
+            /** @description 42900 too many requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1615,7 +3918,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50000 internal error. */
+            /** @description 50000 internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1624,7 +3927,1776 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50300 database unavailable, 50301 too many live connections. */
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Most entries; 50 when not given, but all for a file. */
+                limit?: number;
+                /** @description Only entries with this in a name, an address, an action or a request's id, in any case. */
+                q?: string;
+                /** @description Only what this user did, himself or by a token: his id or name; or a token's id. */
+                actor?: string;
+                /**
+                 * @description Only actions that begin so.
+                 * @example user.
+                 */
+                action?: string;
+                /** @description Only what came to this. */
+                result?: "done" | "denied" | "failed";
+                /** @description Only what was done to things of this kind. */
+                target_kind?: string;
+                /** @description Only what was done to this. */
+                target_id?: string;
+                /** @description Not before this moment, RFC 3339. */
+                from?: string;
+                /** @description Not after this moment, RFC 3339. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_AuditPage"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_audit: {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Most entries; 50 when not given, but all for a file. */
+                limit?: number;
+                /** @description Only entries with this in a name, an address, an action or a request's id, in any case. */
+                q?: string;
+                /** @description Only what this user did, himself or by a token: his id or name; or a token's id. */
+                actor?: string;
+                /**
+                 * @description Only actions that begin so.
+                 * @example user.
+                 */
+                action?: string;
+                /** @description Only what came to this. */
+                result?: "done" | "denied" | "failed";
+                /** @description Only what was done to things of this kind. */
+                target_kind?: string;
+                /** @description Only what was done to this. */
+                target_id?: string;
+                /** @description Not before this moment, RFC 3339. */
+                from?: string;
+                /** @description Not after this moment, RFC 3339. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_jwks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Jwks"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    log_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginRequest"];
+            };
+        };
+        responses: {
+            /** @description The session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_LoggedIn"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40101 wrong credentials, 40102 second factor needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42901 locked */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    log_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Me"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MeChange"];
+            };
+        };
+        responses: {
+            /** @description The caller */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Me"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40900 somebody has the address */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description It is changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42901 locked */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshRequest"];
+            };
+        };
+        responses: {
+            /** @description The session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_LoggedIn"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40103 the session is over */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40302 CSRF token missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sessions, the one that was used last first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Items_Session"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tokens, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Items_Token"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description The token */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_MadeToken"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is worth nothing any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The secret */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_TotpSecret"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40901 there is a second factor */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TotpCode"];
+            };
+        };
+        responses: {
+            /** @description Recovery codes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_RecoveryCodes"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 nothing was begun */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40901 there is a second factor */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disable_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordProof"];
+            };
+        };
+        responses: {
+            /** @description No code is asked for any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42901 locked */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordProof"];
+            };
+        };
+        responses: {
+            /** @description The codes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_RecoveryCodes"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 there is no second factor */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42901 locked */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1676,7 +5748,7 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_GapPage"];
                 };
             };
-            /** @description 40000 bad request, 40001 bad parameter. */
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1685,7 +5757,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40300 request from or for another site. */
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1694,8 +5775,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40400 not found. */
-            404: {
+            /** @description 40800 took too long */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1703,8 +5784,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 41300 too much asked for. */
-            413: {
+            /** @description 42900 too many requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1712,7 +5793,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50000 internal error. */
+            /** @description 50000 internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1721,7 +5802,753 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50300 database unavailable, 50301 too many live connections. */
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_groups: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Only groups whose name contains this, in any case. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Page_VmGroup"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupDefinition"];
+            };
+        };
+        responses: {
+            /** @description The group */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_VmGroup"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40900 name taken */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The group */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_VmGroup"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40901 in use */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupDefinition"];
+            };
+        };
+        responses: {
+            /** @description The group */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_VmGroup"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40900 name taken */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_members: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The group */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Page_Member"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberChanges"];
+            };
+        };
+        responses: {
+            /** @description What became of each */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Items_MemberResult"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1759,7 +6586,7 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Page_Host"];
                 };
             };
-            /** @description 40000 bad request, 40001 bad parameter. */
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1768,7 +6595,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40300 request from or for another site. */
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1777,8 +6613,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40400 not found. */
-            404: {
+            /** @description 40800 took too long */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1786,8 +6622,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 41300 too much asked for. */
-            413: {
+            /** @description 42900 too many requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1795,7 +6631,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50000 internal error. */
+            /** @description 50000 internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1804,7 +6640,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50300 database unavailable, 50301 too many live connections. */
+            /** @description 50300 database unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1836,7 +6672,7 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_HostDetail"];
                 };
             };
-            /** @description 40000 bad request, 40001 bad parameter. */
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1845,7 +6681,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40300 request from or for another site. */
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1854,7 +6699,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40400 not found. */
+            /** @description 40400 not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1863,8 +6708,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 41300 too much asked for. */
-            413: {
+            /** @description 40800 took too long */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1872,7 +6717,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50000 internal error. */
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1881,7 +6735,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50300 database unavailable, 50301 too many live connections. */
+            /** @description 50300 database unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1908,7 +6762,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description 40000 bad request, 40001 bad parameter. */
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1917,7 +6771,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40300 request from or for another site. */
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1926,8 +6789,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40400 not found. */
-            404: {
+            /** @description 40800 took too long */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1935,8 +6798,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 41300 too much asked for. */
-            413: {
+            /** @description 42900 too many requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1944,7 +6807,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50000 internal error. */
+            /** @description 50000 internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1953,7 +6816,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50300 database unavailable, 50301 too many live connections. */
+            /** @description 50300 database unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1982,7 +6845,7 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Metrics"];
                 };
             };
-            /** @description 40000 bad request, 40001 bad parameter. */
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1991,7 +6854,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40300 request from or for another site. */
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2000,8 +6872,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40400 not found. */
-            404: {
+            /** @description 40800 took too long */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2009,8 +6881,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 41300 too much asked for. */
-            413: {
+            /** @description 42900 too many requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2018,7 +6890,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50000 internal error. */
+            /** @description 50000 internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2027,7 +6899,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50300 database unavailable, 50301 too many live connections. */
+            /** @description 50300 database unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2056,6 +6928,51 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     get_overview: {
@@ -2076,7 +6993,7 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Overview"];
                 };
             };
-            /** @description 40000 bad request, 40001 bad parameter. */
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2085,7 +7002,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40300 request from or for another site. */
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2094,8 +7020,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40400 not found. */
-            404: {
+            /** @description 40800 took too long */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2103,8 +7029,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 41300 too much asked for. */
-            413: {
+            /** @description 42900 too many requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2112,7 +7038,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50000 internal error. */
+            /** @description 50000 internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2121,7 +7047,713 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50300 database unavailable, 50301 too many live connections. */
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_permissions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The roots of the tree */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Items_PermissionNode"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_holders: {
+        parameters: {
+            query?: {
+                /** @description The virtual machine that it is about; the installation itself when not given. */
+                vm?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The permission
+                 * @example vm.read
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Items_Holder"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Items_Role"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleDefinition"];
+            };
+        };
+        responses: {
+            /** @description The role */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Role"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40900 name taken */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The role */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The role */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Role"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The role */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40901 in use, 40902 built in */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The role */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleDefinition"];
+            };
+        };
+        responses: {
+            /** @description The role */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Role"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40900 name taken, 40902 built in, 40903 last administrator, 40904 it would inherit from itself */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2169,7 +7801,7 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Series"];
                 };
             };
-            /** @description 40000 bad request, 40001 bad parameter. */
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2178,7 +7810,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40300 request from or for another site. */
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2187,7 +7828,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40400 not found. */
+            /** @description 40400 there is no such entity */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2196,7 +7837,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 41300 too much asked for. */
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too many values asked for */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2205,7 +7855,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50000 internal error. */
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2214,7 +7873,177 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50300 database unavailable, 50301 too many live connections. */
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_setup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether it does */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Setup"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetupRequest"];
+            };
+        };
+        responses: {
+            /** @description The user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_UserReference"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40101 wrong code */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40303 set-up is done */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2243,7 +8072,7 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_System"];
                 };
             };
-            /** @description 40000 bad request, 40001 bad parameter. */
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2252,7 +8081,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40300 request from or for another site. */
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2261,8 +8099,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40400 not found. */
-            404: {
+            /** @description 40800 took too long */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2270,8 +8108,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 41300 too much asked for. */
-            413: {
+            /** @description 42900 too many requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2279,7 +8117,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50000 internal error. */
+            /** @description 50000 internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2288,7 +8126,1562 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50300 database unavailable, 50301 too many live connections. */
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Only users whose name, address or display name contains this, in any case, or whose id begins with it. */
+                q?: string;
+                /** @description Order; by name when not given. */
+                sort?: "name" | "-name" | "created_at" | "-created_at" | "last_login_at" | "-last_login_at";
+                /** @description Only those that are disabled, or only those that are not. */
+                disabled?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Page_User"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description The user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_User"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40900 name or address taken */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_User"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40903 last administrator */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description The user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_User"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40900 name or address taken, 40903 last administrator */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_access: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description His permissions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_UserAccess"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_grants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Items_Grant"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_grant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGrant"];
+            };
+        };
+        responses: {
+            /** @description The grant */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Grant"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40900 he has it already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_grant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+                /** @description The grant */
+                grant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken away */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40903 last administrator */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordReset"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_user_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Items_Session"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_user_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_two_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken away */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unlock_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Unlocked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_why: {
+        parameters: {
+            query: {
+                /**
+                 * @description The permission.
+                 * @example vm.read
+                 */
+                permission: string;
+                /** @description The virtual machine that it is about; the installation itself when not given. */
+                vm?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The decision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Decision"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2333,7 +9726,7 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Page_Vm"];
                 };
             };
-            /** @description 40000 bad request, 40001 bad parameter. */
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2342,7 +9735,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40300 request from or for another site. */
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2351,8 +9753,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40400 not found. */
-            404: {
+            /** @description 40800 took too long */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2360,8 +9762,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 41300 too much asked for. */
-            413: {
+            /** @description 42900 too many requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2369,7 +9771,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50000 internal error. */
+            /** @description 50000 internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2378,7 +9780,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50300 database unavailable, 50301 too many live connections. */
+            /** @description 50300 database unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2410,7 +9812,7 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_VmDetail"];
                 };
             };
-            /** @description 40000 bad request, 40001 bad parameter. */
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2419,7 +9821,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40300 request from or for another site. */
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2428,7 +9839,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40400 not found. */
+            /** @description 40400 not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2437,8 +9848,8 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 41300 too much asked for. */
-            413: {
+            /** @description 40800 took too long */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2446,7 +9857,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50000 internal error. */
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2455,7 +9875,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 50300 database unavailable, 50301 too many live connections. */
+            /** @description 50300 database unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -1,6 +1,6 @@
 /** Data that is fetched now, whenever its question changes, and again and again. */
 import { onScopeDispose, ref, shallowRef, watch } from 'vue'
-import { ApiError } from '@/api/client'
+import { ApiError } from '@/api/transport'
 
 /** Waits at most this long between attempts while the server fails. */
 const LONGEST_WAIT_MS = 30_000
@@ -43,7 +43,8 @@ export function usePolled<T>(load: (signal: AbortSignal) => Promise<T>, every_ms
 
   function settle(): void {
     loading.value = false
-    if (over || document.visibilityState === 'hidden') return
+    // What is denied stays so until somebody grants it: asking again would only fill the audit.
+    if (over || error.value?.denied || document.visibilityState === 'hidden') return
     const wait_ms = failures === 0 ? every_ms() : Math.min(LONGEST_WAIT_MS, 1000 * 2 ** failures)
     timer = setTimeout(() => void reload(), wait_ms)
   }

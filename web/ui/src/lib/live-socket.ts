@@ -97,6 +97,8 @@ export class LiveSocket {
     }
     socket.onmessage = (event) => {
       this.heard_at = Date.now()
+      // Only a word shows that the connection is good for anything: some are let in and dropped at once.
+      this.attempt = 0
       this.receive(event.data)
     }
     socket.onclose = () => {
@@ -105,7 +107,6 @@ export class LiveSocket {
   }
 
   private opened(): void {
-    this.attempt = 0
     this.heard_at = Date.now()
     const entities = [...this.listeners.keys()]
     if (entities.length > 0) this.send({ type: 'subscribe', entities })

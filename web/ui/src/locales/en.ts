@@ -1,51 +1,11 @@
+import access from './access/en'
+import account from './account/en'
+import audit from './audit/en'
 import operation from './operation/en'
+import shell from './shell/en'
 
 export default {
-  nav: {
-    label: 'Main',
-    overview: 'Overview',
-    hosts: 'Hosts',
-    vms: 'Virtual machines',
-    vms_short: 'VMs',
-    gaps: 'Gaps',
-    health: 'Health',
-    skip: 'Skip to content',
-  },
-  title: {
-    overview: 'Overview',
-    hosts: 'Hosts',
-    vms: 'Virtual machines',
-    gaps: 'Missing samples',
-    health: 'System health',
-    missing: 'Not found',
-  },
-  settings: {
-    language: 'Language',
-    theme: 'Theme',
-    system: 'System',
-    light: 'Light',
-    dark: 'Dark',
-  },
-  connection: {
-    open: 'Live',
-    connecting: 'Connecting',
-    waiting: 'Reconnecting',
-    no_feed: 'No feed',
-    open_help: 'Samples arrive as they are taken.',
-    connecting_help: 'Connecting to the server.',
-    waiting_help: 'The server cannot be reached. Trying again by itself.',
-    no_feed_help: 'The server is reachable, but gets no live samples from any collector.',
-    no_feed_banner: 'No live samples: the server has no connection to a collector. History stays available.',
-  },
-  problem: {
-    unreachable: 'The server cannot be reached. Trying again by itself.',
-    failed: 'This could not be loaded: {message}',
-    request: 'Request {id}',
-    missing_title: 'Nothing here',
-    missing_text: 'This address leads nowhere, or what it showed does not exist any more.',
-    to_overview: 'To the overview',
-    retry: 'Try again',
-  },
+  ...shell,
   state: {
     nostate: 'No state',
     running: 'Running',
@@ -76,6 +36,7 @@ export default {
     network: 'Network',
     vms_running: '{running} of {total} VMs running',
     vms_none: 'No VMs',
+    nothing_for_you: 'Your roles show you no host and no virtual machine yet.',
     empty_title: 'No host reports yet',
     empty_text: 'Start an agent on a hypervisor host. It appears here by itself, seconds later.',
     empty_step_install: 'Install vmscope-agent on the host and give it a certificate of your collector’s CA.',
@@ -238,5 +199,8 @@ export default {
     unknown: 'cause not known',
   },
   ...operation,
+  ...account,
+  ...access,
+  ...audit,
   unit: { d: 'd', h: 'h', min: 'min', s: 's' },
 }

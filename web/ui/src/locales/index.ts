@@ -2,12 +2,20 @@
 import type { Language as ElementLanguage } from 'element-plus/es/locale'
 import { shallowRef } from 'vue'
 import { createI18n } from 'vue-i18n'
+import type access from './access/en'
+import type account from './account/en'
+import type audit from './audit/en'
 import type en from './en'
 import type operation from './operation/en'
+import type shell from './shell/en'
 
 /** Every language file has exactly the shape of the English one. */
 export type Messages = Texts<typeof en>
 export type Operation = Texts<typeof operation>
+export type Shell = Texts<typeof shell>
+export type Account = Texts<typeof account>
+export type Access = Texts<typeof access>
+export type Audit = Texts<typeof audit>
 type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
 
 export const LANGUAGES = ['en', 'zh-CN', 'ja-JP'] as const

@@ -1,52 +1,12 @@
 import type { Messages } from '.'
+import access from './access/ja-JP'
+import account from './account/ja-JP'
+import audit from './audit/ja-JP'
 import operation from './operation/ja-JP'
+import shell from './shell/ja-JP'
 
 export default {
-  nav: {
-    label: 'メイン',
-    overview: '概要',
-    hosts: 'ホスト',
-    vms: '仮想マシン',
-    vms_short: 'VM',
-    gaps: '欠測',
-    health: '稼働状況',
-    skip: '本文へ移動',
-  },
-  title: {
-    overview: '概要',
-    hosts: 'ホスト',
-    vms: '仮想マシン',
-    gaps: '欠測サンプル',
-    health: 'システムの稼働状況',
-    missing: 'ページが見つかりません',
-  },
-  settings: {
-    language: '言語',
-    theme: 'テーマ',
-    system: 'システムに合わせる',
-    light: 'ライト',
-    dark: 'ダーク',
-  },
-  connection: {
-    open: 'ライブ',
-    connecting: '接続中',
-    waiting: '再接続中',
-    no_feed: 'フィードなし',
-    open_help: 'サンプルは採取されしだい届きます。',
-    connecting_help: 'サーバーに接続しています。',
-    waiting_help: 'サーバーに接続できません。自動的に再試行しています。',
-    no_feed_help: 'サーバーには接続できますが、どのコレクターからもライブサンプルが届いていません。',
-    no_feed_banner: 'ライブサンプルがありません。サーバーがコレクターに接続できていません。履歴は引き続き表示できます。',
-  },
-  problem: {
-    unreachable: 'サーバーに接続できません。自動的に再試行しています。',
-    failed: '読み込めませんでした：{message}',
-    request: 'リクエスト {id}',
-    missing_title: '何もありません',
-    missing_text: 'このアドレスは存在しないか、表示していたものがなくなりました。',
-    to_overview: '概要へ',
-    retry: '再試行',
-  },
+  ...shell,
   state: {
     nostate: '状態なし',
     running: '実行中',
@@ -77,6 +37,7 @@ export default {
     network: 'ネットワーク',
     vms_running: 'VM {total} 台中 {running} 台が実行中',
     vms_none: 'VM なし',
+    nothing_for_you: 'お使いのロールの範囲には、ホストも仮想マシンもまだありません。',
     empty_title: 'まだどのホストからも報告がありません',
     empty_text: 'ハイパーバイザーホストでエージェントを起動すると、数秒後に自動的にここへ表示されます。',
     empty_step_install: 'ホストに vmscope-agent をインストールし、コレクターの CA で証明書を発行します。',
@@ -239,5 +200,8 @@ export default {
     unknown: '原因不明',
   },
   ...operation,
+  ...account,
+  ...access,
+  ...audit,
   unit: { d: '日', h: '時間', min: '分', s: '秒' },
 } satisfies Messages

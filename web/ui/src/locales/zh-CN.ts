@@ -1,52 +1,12 @@
 import type { Messages } from '.'
+import access from './access/zh-CN'
+import account from './account/zh-CN'
+import audit from './audit/zh-CN'
 import operation from './operation/zh-CN'
+import shell from './shell/zh-CN'
 
 export default {
-  nav: {
-    label: '主导航',
-    overview: '概览',
-    hosts: '主机',
-    vms: '虚拟机',
-    vms_short: '虚拟机',
-    gaps: '缺失',
-    health: '健康',
-    skip: '跳到正文',
-  },
-  title: {
-    overview: '概览',
-    hosts: '主机',
-    vms: '虚拟机',
-    gaps: '缺失的采样',
-    health: '系统健康',
-    missing: '页面不存在',
-  },
-  settings: {
-    language: '语言',
-    theme: '主题',
-    system: '跟随系统',
-    light: '浅色',
-    dark: '深色',
-  },
-  connection: {
-    open: '实时',
-    connecting: '连接中',
-    waiting: '正在重连',
-    no_feed: '无数据流',
-    open_help: '采样一产生即送达。',
-    connecting_help: '正在连接服务器。',
-    waiting_help: '无法连接服务器，正在自动重试。',
-    no_feed_help: '服务器可达，但没有从任何采集器收到实时采样。',
-    no_feed_banner: '没有实时采样：服务器未连接到采集器。历史数据仍可查看。',
-  },
-  problem: {
-    unreachable: '无法连接服务器，正在自动重试。',
-    failed: '加载失败：{message}',
-    request: '请求 {id}',
-    missing_title: '这里什么都没有',
-    missing_text: '该地址无效，或其内容已不存在。',
-    to_overview: '返回概览',
-    retry: '重试',
-  },
+  ...shell,
   state: {
     nostate: '无状态',
     running: '运行中',
@@ -77,6 +37,7 @@ export default {
     network: '网络',
     vms_running: '{total} 台虚拟机，{running} 台运行中',
     vms_none: '无虚拟机',
+    nothing_for_you: '您的角色范围内尚无主机或虚拟机。',
     empty_title: '尚无主机上报',
     empty_text: '在虚拟化主机上启动代理，几秒后它会自动出现在这里。',
     empty_step_install: '在主机上安装 vmscope-agent，并为其签发采集器 CA 的证书。',
@@ -239,5 +200,8 @@ export default {
     unknown: '原因未知',
   },
   ...operation,
+  ...account,
+  ...access,
+  ...audit,
   unit: { d: '天', h: '小时', min: '分', s: '秒' },
 } satisfies Messages

@@ -2,6 +2,7 @@
 import { defineStore } from 'pinia'
 import { ref } from 'vue'
 import { LiveSocket, type ConnectionState, type Listener } from '@/lib/live-socket'
+import { useSession } from './session'
 
 function address(): string {
   const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:'
@@ -18,7 +19,10 @@ export const useLive = defineStore('live', () => {
   const socket = new LiveSocket(() => new WebSocket(address()), {
     connection: (state) => {
       connection.value = state
-      if (state === 'waiting') feed.value = null
+      if (state !== 'waiting') return
+      feed.value = null
+      // A browser does not tell why a connection failed: perhaps the session was over.
+      void useSession().probe()
     },
     feed: (connected) => {
       if (feed.value === false && connected) resumptions.value += 1
@@ -29,8 +33,11 @@ export const useLive = defineStore('live', () => {
     },
   })
 
+  let listening = false
   function start(): void {
     socket.start()
+    if (listening) return
+    listening = true
     window.addEventListener('online', () => {
       socket.hurry()
     })
@@ -39,9 +46,20 @@ export const useLive = defineStore('live', () => {
     })
   }
 
+  /** Disconnects, until it is started again. */
+  function stop(): void {
+    socket.stop()
+    feed.value = null
+  }
+
+  /** Tries at once to connect again. */
+  function hurry(): void {
+    socket.hurry()
+  }
+
   function watch(entity: string, listener: Listener): () => void {
     return socket.watch(entity, listener)
   }
 
-  return { connection, feed, resumptions, start, watch }
+  return { connection, feed, resumptions, start, stop, hurry, watch }
 })

@@ -3,7 +3,6 @@ import { defineStore } from 'pinia'
 import { computed, ref, watchEffect } from 'vue'
 import { setApiLanguage } from '@/api/client'
 import { i18n, isLanguage, loadMessages, preferredLanguage, type Language } from '@/locales'
-import { useCatalogue } from './catalogue'
 
 export type Theme = 'system' | 'light' | 'dark'
 
@@ -63,8 +62,6 @@ export const usePreferences = defineStore('preferences', () => {
     language.value = choice
     document.documentElement.lang = choice
     setApiLanguage(choice)
-    // Explanations may come later, or not at all: nothing waits for them.
-    void useCatalogue().load()
   }
 
   /** Loads the first language. */
@@ -77,5 +74,10 @@ export const usePreferences = defineStore('preferences', () => {
     return speak(choice)
   }
 
-  return { theme, dark, language, setTheme, setLanguage, startLanguage }
+  /** The language of the account, unless another one was chosen in this browser. */
+  async function suggestLanguage(tag: string | null): Promise<void> {
+    if (isLanguage(tag) && tag !== language.value && !isLanguage(recall(LANGUAGE_KEY))) await speak(tag)
+  }
+
+  return { theme, dark, language, setTheme, setLanguage, startLanguage, suggestLanguage }
 })
