@@ -118,7 +118,6 @@ export default {
   engine: { timescale: 'TimescaleDB', postgres: 'Plain PostgreSQL' },
   activity: {
     partitions: 'Making partitions ahead',
-    audit_checkpoint: 'Signing the audit log',
     retention: 'Removing old samples',
     database_size: 'Measuring the database',
     certificates_forgotten: 'Forgetting old certificates',

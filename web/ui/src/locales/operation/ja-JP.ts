@@ -119,7 +119,6 @@ export default {
   engine: { timescale: 'TimescaleDB 拡張', postgres: '通常の PostgreSQL' },
   activity: {
     partitions: 'パーティションの事前作成',
-    audit_checkpoint: '監査ログへの署名',
     retention: '古いサンプルの削除',
     database_size: 'データベースの計測',
     certificates_forgotten: '古い証明書の記録の削除',

@@ -119,7 +119,6 @@ export default {
   engine: { timescale: 'TimescaleDB 扩展', postgres: '普通 PostgreSQL' },
   activity: {
     partitions: '预建分区',
-    audit_checkpoint: '签名审计日志',
     retention: '清除过期采样',
     database_size: '测量数据库大小',
     certificates_forgotten: '清除过期证书记录',
