@@ -18,3 +18,4 @@ mod refusals;
 mod relay;
 mod sessions;
 mod support;
+mod users;

@@ -74,8 +74,8 @@ pub async fn list(store: &Store, user: Uuid) -> Result<Vec<Grant>, Error> {
 /// Gives a user a role. An expired grant of the same is replaced.
 ///
 /// # Errors
-/// [`Refusal::Unknown`] for a user, role or scope, [`Refusal::AlreadyGranted`], [`Refusal::Escalation`],
-/// [`Refusal::LastAdministrator`] when it denies something to the last one who may do everything, or the database's failures.
+/// [`Refusal::Unknown`] for a user, role or scope, [`Refusal::AlreadyGranted`], [`Refusal::Escalation`] (also when the role denies
+/// something to a user who has more than the acting one), [`Refusal::LastAdministrator`] when it denies something to the last one who may do everything, or the database's failures.
 pub async fn create(
     store: &Store,
     context: &Context,
@@ -97,7 +97,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)";
             role: new.role,
             scope: new.scope,
         };
-        require(holder.lacks(&Effective::of(&[given], &roles)))?;
+        let given = Effective::of(&[given], &roles);
+        require(holder.lacks(&given))?;
+        // To deny is to take away, and nobody takes from whom may do more than he.
+        if given.rules().iter().any(|rule| !rule.allows()) {
+            by.over_user(&*change.transaction, new.user).await?;
+        }
     }
     replace_expired(&*change.transaction, new).await?;
     let (kind, scope) = columns(new.scope);

@@ -136,6 +136,10 @@ on_both_flavors! {
         escalation(refused(user::delete(store, &context(), by, root.id).await));
         let grants = grant::list(store, other.id).await.unwrap();
         escalation(refused(grant::delete(store, &context(), by, other.id, grants[0].id).await));
+        let blind = made_role(store, "blind", &["!vm"], &[]).await;
+        let bind = |user| NewGrant { user, role: blind.id, scope: Scope::All, expires_at: None };
+        escalation(refused(grant::create(store, &context(), by, &bind(root.id)).await));
+        grant::create(store, &context(), by, &bind(ada.id)).await.unwrap();
         user::set_password(store, &context(), by, ada.id, new).await.unwrap();
         assert!(user::get(store, ada.id).await.unwrap().unwrap().must_change_password);
     }
