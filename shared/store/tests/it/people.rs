@@ -112,7 +112,7 @@ pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, Failure>) -> Refusal
 /// The newest actions in the audit trail, the newest first.
 pub(crate) async fn actions(store: &Store, limit: u32) -> Vec<String> {
     let filter = audit::Filter {
-        limit: limit.into(),
+        limit,
         ..audit::Filter::default()
     };
     let recorded = audit::list(store, &filter).await.unwrap();

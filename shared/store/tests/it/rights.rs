@@ -156,7 +156,7 @@ on_both_flavors! {
     async fn a_grant_ends_by_itself_and_may_be_given_again(database: Database) {
         let store = database.store();
         let ada = person(store, "ada").await;
-        let past = Timestamp::now() - Duration::from_secs(60);
+        let past = Timestamp::now() - Duration::from_mins(1);
         let new = NewGrant { user: ada.id, role: VIEWER, scope: Scope::All, expires_at: Some(past) };
         let expired = grant::create(store, &context(), Authority::System, &new).await.unwrap();
         assert!(expired.expired);
