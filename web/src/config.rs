@@ -121,12 +121,18 @@ mod tests {
         assert!(error.to_string().contains("listne"), "{error}");
     }
 
+    /// Metrics are for everybody who reaches them.
     #[test]
-    fn an_address_that_others_can_reach_is_refused_with_the_reason() {
-        for address in ["0.0.0.0:8780", "[::]:8780", "192.0.2.1:8780"] {
-            let error = parse(&format!("listen = \"{address}\"\n{DOCUMENTED}")).expect_err("not loopback");
-            assert!(error.to_string().contains("no access control"), "{error}");
+    fn an_admin_address_that_others_can_reach_is_refused_with_the_reason() {
+        for address in ["0.0.0.0:8781", "[::]:8781", "192.0.2.1:8781"] {
+            let error = parse(&format!("admin = \"{address}\"\n{DOCUMENTED}")).expect_err("not loopback");
+            assert!(error.to_string().contains("no loopback address"), "{error}");
         }
-        assert!(parse(&format!("listen = \"[::1]:0\"\n{DOCUMENTED}")).is_ok());
+        assert!(
+            parse(&format!(
+                "admin = \"[::1]:0\"\nlisten = \"0.0.0.0:0\"\n{DOCUMENTED}"
+            ))
+            .is_ok()
+        );
     }
 }
