@@ -46,6 +46,7 @@ pub(crate) async fn observe(State(requests): State<Requests>, mut request: Reque
     let visitor = Visitor {
         address: address(&request),
         request_id: id.to_str().unwrap_or_default().to_owned(),
+        what: format!("{} {}", request.method(), request.uri().path()),
     };
     request.extensions_mut().insert(visitor);
     let span = tracing::info_span!(

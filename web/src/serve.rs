@@ -3,7 +3,8 @@
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -26,28 +27,16 @@ pub(crate) async fn run(
     let handle = Handle::new();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum_server::from_tcp(listener)?.handle(handle.clone());
-    let served = async {
-        match tls {
-            Some(tls) => {
-                let mut server = server.acceptor(RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE));
-                server
-                    .http_builder()
-                    .http1()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD);
-                server.serve(service).await
-            }
-            // Not `http1_only`: that serves without upgrades, and a WebSocket is one.
-            None => {
-                let mut plain = server;
-                plain
-                    .http_builder()
-                    .http1()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD);
-                plain.serve(service).await
-            }
-        }
+    let serving = async {
+        // Not `http1_only`: that serves without upgrades, and a WebSocket is one.
+        let Some(tls) = tls else {
+            let mut plain = server;
+            patient(plain.http_builder());
+            return plain.serve(service).await;
+        };
+        let mut secure = server.acceptor(RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE));
+        patient(secure.http_builder());
+        secure.serve(service).await
     };
     let stopped = async {
         stopping.cancelled().await;
@@ -55,7 +44,12 @@ pub(crate) async fn run(
         std::future::pending().await
     };
     tokio::select! {
-        ended = served => ended,
+        ended = serving => ended,
         never = stopped => never,
     }
+}
+
+/// Waits for the head of a request, but not for ever.
+fn patient(http: &mut Builder<TokioExecutor>) {
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
 }

@@ -125,14 +125,12 @@ pub(crate) async fn refresh(
     Body(request): Body<RefreshRequest>,
 ) -> Result<Response, ApiError> {
     app.auth.limits.login(visitor.address)?;
-    let (token, cookies) = match request.refresh_token {
-        Some(token) => (token, false),
-        None => {
-            let token = cookie::refresh(&headers).ok_or(ApiError::SessionOver)?;
-            cookie::require_proof(&Method::POST, &headers)?;
-            (token.to_owned(), true)
-        }
-    };
+    let cookies = request.refresh_token.is_none();
+    let kept = cookie::refresh(&headers).map(str::to_owned);
+    let token = request.refresh_token.or(kept).ok_or(ApiError::SessionOver)?;
+    if cookies {
+        cookie::require_proof(&Method::POST, &headers)?;
+    }
     let granted = login::refresh(&app, &visitor, &token).await?;
     answer(&app, granted, cookies).await
 }

@@ -56,6 +56,7 @@ pub struct HeldPermission {
 /// What is to be different; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "left alone, taken away, or set")]
 pub struct MeChange {
     /// What the user wants to be called.
     #[schema(max_length = 128, nullable = false, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
@@ -112,11 +113,11 @@ async fn with_rights(
 async fn held(app: &App, rights: &Effective) -> Result<Vec<HeldPermission>, ApiError> {
     let held = rights.held();
     let names = ScopeNames::of(&app.store, held.iter().map(|held| held.scope)).await?;
-    let named = |held: access::Held| HeldPermission {
+    let with_name = |held: access::Held| HeldPermission {
         permission: held.permission.to_string(),
         scope: names.scope(held.scope),
     };
-    Ok(held.into_iter().map(named).collect())
+    Ok(held.into_iter().map(with_name).collect())
 }
 
 /// Who is logged in, and what he may do.

@@ -228,6 +228,7 @@ pub(crate) async fn create_user(
 /// What is to be different; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "left alone, taken away, or set")]
 pub struct UserChange {
     /// The name to log in with.
     #[schema(min_length = 1, max_length = 64)]
@@ -246,6 +247,7 @@ pub struct UserChange {
 }
 
 /// Tells null from what is left out.
+#[expect(clippy::option_option, reason = "left alone, taken away, or set")]
 pub(crate) fn present<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<String>>, D::Error> {
@@ -289,8 +291,8 @@ pub(crate) async fn change_user(
         language: change.language.map(|language| language.tag().to_owned()),
         disabled: change.disabled,
     };
-    let changed = user::update(&app.store, &caller.context(), caller.authority(), id, &changes).await?;
-    Ok(Envelope::ok(changed.into()))
+    let user = user::update(&app.store, &caller.context(), caller.authority(), id, &changes).await?;
+    Ok(Envelope::ok(user.into()))
 }
 
 /// Deletes a user with his grants, sessions and tokens.

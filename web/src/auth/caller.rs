@@ -17,6 +17,8 @@ pub(crate) struct Visitor {
     pub(crate) address: IpAddr,
     /// The id of the request.
     pub(crate) request_id: String,
+    /// Method and path.
+    pub(crate) what: String,
 }
 
 impl Visitor {
@@ -120,7 +122,7 @@ impl Caller {
     /// # Errors
     /// [`ApiError::InPerson`].
     pub(crate) fn in_person(&self) -> Result<Uuid, ApiError> {
-        self.session().ok_or_else(|| ApiError::InPerson)
+        self.session().ok_or(ApiError::InPerson)
     }
 
     /// His rights.

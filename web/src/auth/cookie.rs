@@ -1,6 +1,6 @@
 //! The cookies of a browser's session.
 //!
-//! The tokens are HttpOnly: no script can read them, the pages' own neither. What the pages can read is the CSRF token, which they
+//! The tokens are `HttpOnly`: no script can read them, the pages' own neither. What the pages can read is the CSRF token, which they
 //! send back in a header; another site's page can make the browser send the cookies, but can't read that one.
 
 use crate::error::ApiError;

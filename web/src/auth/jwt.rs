@@ -123,6 +123,7 @@ impl JwtVerifier for Rs256Verifier {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is given")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
     ours(*algorithm)?;
     let pair = RsaKeyPair::from_der(key.as_bytes())
@@ -130,6 +131,7 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>
     Ok(Box::new(Rs256Signer(pair)))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is given")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     ours(*algorithm)?;
     match key.kind() {

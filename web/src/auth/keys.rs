@@ -133,13 +133,12 @@ impl Keys {
 
     /// The key that signs. It is asked for each time: what a key signs that was removed, nobody takes.
     async fn active(&self) -> Result<Active, ApiError> {
-        let found = match self.signing().await? {
-            Some(found) => found,
-            None => {
-                self.make(None).await?;
-                self.signing().await?.ok_or(ApiError::Internal)?
-            }
-        };
+        let mut found = self.signing().await?;
+        if found.is_none() {
+            self.make(None).await?;
+            found = self.signing().await?;
+        }
+        let found = found.ok_or(ApiError::Internal)?;
         let mut known = self.known.lock().await;
         if let Some(open) = known.active.as_ref().filter(|open| open.kid == found.kid) {
             return Ok(open.clone());

@@ -47,7 +47,7 @@ pub(crate) async fn enforce(access: Access, request: Request, next: Next) -> Res
         return ApiError::Internal.into_response();
     };
     let (app, visitor) = (app.clone(), visitor.clone());
-    let what = format!("{} {}", parts.method, parts.uri.path());
+    let what = visitor.what.clone();
     let changes = !parts.method.is_safe();
     let mut context = visitor.context("");
     let admitted = match identify(&app, access, visitor, &parts).await {

@@ -131,9 +131,10 @@ async fn a_refresh_token_that_is_used_twice_ends_the_session() {
         "the thief's, or the owner's"
     );
     assert_eq!(code(&server.by(access, "GET", ME, None).await), (401, 40_100));
-    for nonsense in [json!({"refresh_token": "x"}), json!({})] {
-        assert_eq!(code(&server.post(REFRESH, &nonsense).await), (401, 40_103));
-    }
+    assert_eq!(
+        code(&server.post(REFRESH, &json!({"refresh_token": "x"})).await),
+        (401, 40_103)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

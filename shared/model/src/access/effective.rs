@@ -229,9 +229,11 @@ impl Reason {
         self.entry.effect == Effect::Allow
     }
 
-    /// Whether it says something about all of `permission`, or denies a part of it.
+    /// Whether it says something about all of `permission`, or denies a part of it. What is not of single things is given and
+    /// taken away as a whole only.
     fn concerns(&self, permission: &Permission) -> bool {
         let entry = &self.entry.permission;
-        entry.covers(permission) || (!self.allows() && permission.covers(entry))
+        let is_about = entry.covers(permission) || (!self.allows() && permission.covers(entry));
+        is_about && (self.scope == Scope::All || permission.is_scoped())
     }
 }

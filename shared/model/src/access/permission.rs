@@ -38,6 +38,11 @@ impl Permission {
         catalogue::find(&self.0).is_some()
     }
 
+    /// Whether it can be had for a group alone. What this build does not know can't be told apart, and can.
+    pub fn is_scoped(&self) -> bool {
+        catalogue::find(&self.0).is_none_or(|node| node.scoped)
+    }
+
     /// Whether having this one is having `other`.
     pub fn covers(&self, other: &Self) -> bool {
         self.covers_name(&other.0)
