@@ -167,9 +167,10 @@ async fn sign_next(
     {
         return Ok(Checkpoint::Tampered(finding));
     }
-    let signed = last
-        .as_ref()
-        .map_or((0, chain::GENESIS.as_slice()), |last| (last.audit_id, &last.hash));
+    let nothing = chain::GENESIS;
+    let signed = last.as_ref().map_or((0, nothing.as_slice()), |last| {
+        (last.audit_id, last.hash.as_slice())
+    });
     if (head, hash.as_slice()) == signed {
         return Ok(Checkpoint::Unchanged);
     }
