@@ -72,6 +72,18 @@ FROM audit WHERE id > $1 ORDER BY id LIMIT $2";
     Ok(rows.iter().map(Link::from_row).collect())
 }
 
+/// Entries with numbers that vmscope never gives, at most `limit`: they are in no chain, and yet shown to who reads the trail.
+pub(super) async fn strays(client: &impl GenericClient, limit: i64) -> Result<Vec<i64>, Error> {
+    const AUDIT_STRAYS: &str = "\
+-- audit_strays
+SELECT id FROM audit WHERE id < 1 ORDER BY id LIMIT $1";
+    let rows = client
+        .query(AUDIT_STRAYS, &[&limit])
+        .await
+        .map_err(Error::statement("audit_strays"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 /// The hash that the entry `id` has; nothing when it is not there.
 pub(super) async fn hash_of(client: &impl GenericClient, id: i64) -> Result<Option<Vec<u8>>, Error> {
     const AUDIT_HASH: &str = "\

@@ -137,8 +137,9 @@ pub async fn checkpoint(
         .map_err(Error::statement("audit_checkpoint"))?;
     let outcome = sign_next(&transaction, key, check, sign).await?;
     // Awaited in any case: the lock is for others again when this returns.
-    match outcome {
-        Checkpoint::Signed(_) => transaction.commit().await,
+    match (&outcome, check) {
+        // Nothing to sign, but the head may have been repaired.
+        (Checkpoint::Signed(_), _) | (Checkpoint::Unchanged, Check::Accepted) => transaction.commit().await,
         _ => transaction.rollback().await,
     }
     .map_err(Error::statement("audit_checkpoint"))?;
@@ -166,7 +167,11 @@ async fn sign_next(
     {
         return Ok(Checkpoint::Tampered(finding));
     }
-    if head == last.as_ref().map_or(0, |last| last.audit_id) {
+    let nothing = chain::GENESIS;
+    let signed = last.as_ref().map_or((0, nothing.as_slice()), |last| {
+        (last.audit_id, last.hash.as_slice())
+    });
+    if (head, hash.as_slice()) == signed {
         return Ok(Checkpoint::Unchanged);
     }
     let mut new = Stored {

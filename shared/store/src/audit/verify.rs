@@ -63,6 +63,11 @@ pub enum Finding {
         /// Which.
         id: i64,
     },
+    /// The entry has a number below 1, which vmscope never gives: somebody has invented it.
+    Invented {
+        /// Which.
+        id: i64,
+    },
     /// The newest entry's number or hash is not what `audit_head` says.
     HeadBehind {
         /// The newest entry.
@@ -107,6 +112,7 @@ impl fmt::Display for Finding {
                 f,
                 "entry {id} is not the one that was signed: it and those before may have been written anew"
             ),
+            Self::Invented { id } => write!(f, "entry {id} was invented: numbers begin with 1"),
             Self::HeadBehind { id } => write!(
                 f,
                 "the head does not say that entry {id} is the newest: one of the two was altered"
@@ -171,6 +177,9 @@ pub async fn verify(
         .map_err(Error::statement("audit_verify"))?;
     let mut report = Report::default();
     let highest = check_checkpoints(&transaction, since.after, genuine, &mut report).await?;
+    for id in chain::strays(&transaction, PAGE).await? {
+        report.add(Finding::Invented { id });
+    }
     let marks = since.known.iter().filter(|mark| mark.audit_id > since.after);
     let known = marks.clone().map(|mark| mark.audit_id).max().unwrap_or(0);
     check_chain(&transaction, since.after, highest.max(known), &mut report).await?;
@@ -185,6 +194,9 @@ pub async fn verify(
 }
 
 /// Each checkpoint's number, signature, and the hash that it gives its entry; the highest entry that one speaks of.
+///
+/// A checkpoint of a lower entry than those before it is made by acceptance alone, after a tail was cut off. Where it ends what is
+/// not to be looked at, what the earlier ones say of higher entries is done with.
 async fn check_checkpoints(
     client: &impl GenericClient,
     after: i64,
@@ -211,9 +223,15 @@ async fn check_checkpoints(
                     report.add(Finding::Rewritten { id: stored.audit_id });
                 }
                 report.checkpoints += 1;
+            } else if (1..highest).contains(&after)
+                && stored.number == number + 1
+                && genuine(stored.key_id, &stored.statement(&signature), &stored.signature)
+            {
+                report.findings.clear();
+                (report.checkpoints, highest) = (0, 0);
             }
             if !report.findings.contains(&forged(&stored)) {
-                report.signed_to = report.signed_to.max(stored.audit_id);
+                report.signed_to = stored.audit_id;
             }
             highest = highest.max(stored.audit_id);
             (number, signature) = (stored.number, stored.signature);

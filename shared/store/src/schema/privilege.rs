@@ -72,14 +72,16 @@ SELECT pg_advisory_xact_lock($1)";
 /// # Errors
 /// The database's failures.
 pub async fn excess(store: &Store) -> Result<Vec<String>, Error> {
-    // Owning a table, also by membership, is the right to grant oneself all others.
+    // Owning a table, also by membership, is the right to grant oneself all others. A right on one column is one too many.
     const EXCESS: &str = "\
 -- privilege_excess
 SELECT format('%s on %s', string_agg(w.word, ', ' ORDER BY w.word), c.relname)
 FROM pg_class c
 CROSS JOIN unnest(ARRAY['insert', 'update', 'delete', 'truncate', 'own']) AS w (word)
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-    AND CASE WHEN w.word = 'own' THEN pg_has_role(c.relowner, 'USAGE') ELSE has_table_privilege(c.oid, w.word) END
+    AND CASE WHEN w.word = 'own' THEN pg_has_role(c.relowner, 'MEMBER')
+        WHEN w.word IN ('insert', 'update') THEN has_any_column_privilege(c.oid, w.word)
+        ELSE has_table_privilege(c.oid, w.word) END
     AND NOT (c.relname = ANY ($1) AND w.word IN ('insert', 'update', 'delete'))
 GROUP BY c.relname
 UNION ALL SELECT 'create in schema ' || current_schema() WHERE has_schema_privilege(current_schema(), 'CREATE')
@@ -143,9 +145,13 @@ SELECT has_schema_privilege($1::text, current_schema(), 'USAGE')
     AND NOT EXISTS (
         SELECT FROM pg_class c
         CROSS JOIN unnest(ARRAY['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) AS w (word)
+        CROSS JOIN LATERAL (
+            SELECT w.word = 'select' OR c.relname = ANY ($2) AND w.word IN ('insert', 'update', 'delete')) AS n (needed)
         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-            AND pg_has_role(c.relowner, 'USAGE') AND has_table_privilege($1::text, c.oid, w.word)
-                <> (w.word = 'select' OR c.relname = ANY ($2) AND w.word IN ('insert', 'update', 'delete')))";
+            AND pg_has_role(c.relowner, 'USAGE')
+            AND CASE WHEN NOT n.needed AND w.word IN ('insert', 'update', 'references')
+                THEN has_any_column_privilege($1::text, c.oid, w.word)
+                ELSE has_table_privilege($1::text, c.oid, w.word) <> n.needed END)";
     let row = client
         .query_one(FITS, &[&role, &WRITTEN_BY_WEB])
         .await

@@ -239,6 +239,56 @@ on_both_flavors! {
         assert!(refused.is_err(), "nothing is done that can't be written down");
     }
 
+    async fn an_invented_entry_before_the_first_is_named(database: Database) {
+        let statements = "CREATE TABLE kept AS SELECT * FROM audit WHERE id = 1; UPDATE kept SET id = -5;
+            INSERT INTO audit SELECT * FROM kept";
+        assert_eq!(tampered(&database, statements).await, [Finding::Invented { id: -5 }]);
+    }
+
+    /// Otherwise nothing that has to be written down could be done any more, a login neither.
+    async fn acceptance_brings_the_head_back_also_when_everything_is_signed(database: Database) {
+        let store = database.store();
+        add(store, 3).await;
+        checkpoint(store).await;
+        let client = database.client().await.unwrap();
+        for statement in ["DELETE FROM audit_head", "UPDATE audit_head SET hash = sha256('x')", "UPDATE audit_head SET id = 9"] {
+            client.batch_execute(statement).await.unwrap();
+            assert_ne!(verify(store, &[]).await.findings, []);
+            assert_eq!(audit::checkpoint(store, KEY, Check::Accepted, sign).await.unwrap(), Checkpoint::Unchanged);
+            assert_eq!(verify(store, &[]).await.findings, [], "{statement}");
+        }
+        add(store, 1).await;
+        assert_eq!(checkpoint(store).await.audit_id, 4);
+    }
+
+    async fn after_a_tail_that_was_cut_off_what_was_accepted_can_be_looked_at_alone(database: Database) {
+        let store = database.store();
+        let found = tampered(&database, "DELETE FROM audit WHERE id > 6").await;
+        assert_eq!(found, [Finding::Truncated { first: 7, last: 10 }]);
+        audit::checkpoint(store, KEY, Check::Accepted, sign).await.unwrap();
+        add(store, 1).await;
+        checkpoint(store).await;
+        let report = verify(store, &[]).await;
+        assert_eq!((report.findings, report.signed_to), (vec![Finding::Truncated { first: 8, last: 8 }], 7));
+        let look = async |after| {
+            let genuine = |_, statement: &[u8], signature: &[u8]| signature == sign(statement).as_slice();
+            audit::verify(store, &Since { after, known: Vec::new() }, genuine).await.unwrap()
+        };
+        let report = look(7).await;
+        assert_eq!((report.findings, report.checkpoints), (vec![], 0));
+        add(store, 2).await;
+        checkpoint(store).await;
+        let report = look(7).await;
+        assert_eq!((report.entries, report.checkpoints, report.findings), (2, 1, vec![]));
+        assert_eq!(verify(store, &[]).await.findings, [Finding::Rewritten { id: 8 }]);
+        // Who has no key can't make such a checkpoint to hide a cut.
+        let forge = "DELETE FROM audit WHERE id > 8; UPDATE audit_head SET (id, hash) = (SELECT id, hash FROM audit WHERE id = 8);
+            INSERT INTO audit_checkpoint SELECT 6, 7, a.hash, now(), c.key_id, c.signature
+            FROM audit a, audit_checkpoint c WHERE a.id = 7 AND c.number = 4";
+        database.client().await.unwrap().batch_execute(forge).await.unwrap();
+        assert_eq!(look(7).await.findings, [Finding::Truncated { first: 9, last: 9 }]);
+    }
+
     async fn checkpoints_are_signed_when_there_is_something_new(database: Database) {
         let store = database.store();
         assert_eq!(audit::checkpoint(store, KEY, Check::Since(None), sign).await.unwrap(), Checkpoint::Unchanged);

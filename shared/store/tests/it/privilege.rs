@@ -134,6 +134,13 @@ on_both_flavors! {
         let before = schema::excess(&web).await.unwrap();
         assert!(before.contains(&"delete, insert, truncate, update on audit".to_owned()), "{before:?}");
         schema::grant_web(database.store(), &role.name).await.unwrap();
+        // A right on a column does not show as one on its table.
+        client.batch_execute(&format!("GRANT UPDATE (actor_name) ON audit TO {}", role.name)).await.unwrap();
+        let column = schema::excess(&web).await.unwrap();
+        assert!(column.contains(&"update on audit".to_owned()), "{column:?}");
+        assert!(!is_refused(&database, &role, "UPDATE audit SET actor_name = 'Bert'").await);
+        schema::grant_web(database.store(), &role.name).await.unwrap();
+        assert!(is_refused(&database, &role, "UPDATE audit SET actor_name = 'Bert'").await);
         schema::grant_web(database.store(), &role.name).await.unwrap();
         let after = schema::excess(&web).await.unwrap();
         assert!(after.iter().all(|excess| excess.starts_with("create in schema")), "{after:?}");
