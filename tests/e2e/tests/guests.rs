@@ -117,7 +117,7 @@ const MOVING: [(&str, &[&str]); 9] = [
 const TICK_NS: i64 = 10_000_000;
 
 /// What stands still while a guest is suspended, with the factor to the unit of the column.
-const STILL: [(&str, &str, i64); 11] = [
+const STILL: [(&str, &str, i64); 10] = [
     ("disk_read_requests", "block.0.rd.reqs", 1),
     ("disk_read_bytes", "block.0.rd.bytes", 1),
     ("disk_read_ns", "block.0.rd.times", 1),
@@ -127,7 +127,6 @@ const STILL: [(&str, &str, i64); 11] = [
     ("disk_capacity_bytes", "block.0.capacity", 1),
     ("memory_current_bytes", "balloon.current", 1_024),
     ("memory_maximum_bytes", "balloon.maximum", 1_024),
-    ("memory_rss_bytes", "balloon.rss", 1_024),
     ("vcpu_current", "vcpu.current", 1),
 ];
 
@@ -207,13 +206,28 @@ async fn compare_still(pipeline: &Pipeline, guests: &Guests, name: &str) -> anyh
     let said = guests.statistics(name)?;
     let now_us = now_us()?;
     for (column, field, factor) in STILL {
-        assert_eq!(
-            pipeline.after(name, column, now_us, RARE).await?,
-            said[field] * factor,
-            "{column}"
-        );
+        let stored = pipeline.after(name, column, now_us, RARE).await?;
+        let said = said[field] * factor;
+        anyhow::ensure!(stored == said, "{column}: {stored} is stored, libvirt tells {said}");
     }
-    Ok(())
+    compare_resident(pipeline, guests, name).await
+}
+
+/// Resident memory stands still too, but for pages that the emulator touches when libvirt asks it: what libvirt
+/// tells differently on the two sides of a sample is no measure of it.
+async fn compare_resident(pipeline: &Pipeline, guests: &Guests, name: &str) -> anyhow::Result<()> {
+    let said = || -> anyhow::Result<i64> { Ok(guests.statistics(name)?["balloon.rss"] * 1_024) };
+    eventually("resident memory is what libvirt tells", RARE, async || {
+        let before = said()?;
+        let stored = pipeline.next(name, "memory_rss_bytes").await?;
+        let after = said()?;
+        anyhow::ensure!(
+            before == stored && stored == after,
+            "{stored} is stored, libvirt tells {before}, then {after}"
+        );
+        Ok(true)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
