@@ -208,7 +208,10 @@ async fn compare_still(pipeline: &Pipeline, guests: &Guests, name: &str) -> anyh
     for (column, field, factor) in STILL {
         let stored = pipeline.after(name, column, now_us, RARE).await?;
         let said = said[field] * factor;
-        anyhow::ensure!(stored == said, "{column}: {stored} is stored, libvirt tells {said}");
+        anyhow::ensure!(
+            stored == said,
+            "{column}: {stored} is stored, libvirt tells {said}"
+        );
     }
     compare_resident(pipeline, guests, name).await
 }

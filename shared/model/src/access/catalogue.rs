@@ -52,7 +52,7 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    "*" scoped "Everything, also what later versions add.", "全部权限，包括以后版本新增的权限。", "すべての権限。今後のバージョンで追加されるものも含む。";
+    "*" whole "Everything, also what later versions add.", "全部权限，包括以后版本新增的权限。", "すべての権限。今後のバージョンで追加されるものも含む。";
     "host" scoped "Everything about hosts.", "宿主机的全部权限。", "ホストに関するすべての権限。";
     "host.read" scoped "See hosts, their devices and their metrics.", "查看宿主机及其设备和指标。", "ホストとそのデバイス、メトリクスを見る。";
     "vm" scoped "Everything about virtual machines.", "虚拟机的全部权限。", "仮想マシンに関するすべての権限。";

@@ -230,10 +230,14 @@ impl Reason {
     }
 
     /// Whether it says something about all of `permission`, or denies a part of it. What is not of single things is given and
-    /// taken away as a whole only.
+    /// taken away as a whole only; everything (`*`) is had for a group by nobody, and denied there by what denies a part.
     fn concerns(&self, permission: &Permission) -> bool {
         let entry = &self.entry.permission;
-        let is_about = entry.covers(permission) || (!self.allows() && permission.covers(entry));
-        is_about && (self.scope == Scope::All || permission.is_scoped())
+        let narrower = match entry.covers(permission) {
+            true => permission,
+            false if !self.allows() && permission.covers(entry) => entry,
+            false => return false,
+        };
+        self.scope == Scope::All || narrower.is_scoped() || (!self.allows() && *narrower == Permission::ALL)
     }
 }

@@ -38,9 +38,19 @@ impl Permission {
         catalogue::find(&self.0).is_some()
     }
 
-    /// Whether it can be had for a group alone. What this build does not know can't be told apart, and can.
+    /// Whether it can be had for a group alone: as what is above it, where this build does not know it; what it knows nothing
+    /// about can't be told apart, and can.
     pub fn is_scoped(&self) -> bool {
-        catalogue::find(&self.0).is_none_or(|node| node.scoped)
+        let mut name = &*self.0;
+        loop {
+            if let Some(node) = catalogue::find(name) {
+                return node.scoped;
+            }
+            match name.rsplit_once('.') {
+                Some((above, _)) => name = above,
+                None => return true,
+            }
+        }
     }
 
     /// Whether having this one is having `other`.
