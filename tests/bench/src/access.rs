@@ -8,7 +8,7 @@ use crate::figure::{Bar, Report, progress};
 use crate::statistics::{highest, lowest, median, percentile};
 use crate::{http, settings};
 use anyhow::{Context, ensure};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -26,7 +26,10 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long an answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// No limit that a benchmark would meet.
-const LIMITS: &str = "[limits]\nrequests_per_s = 1000000\nburst = 1000000\nlogins_per_min = 1000000\n";
+const LIMITS: &str = "[limits]\nrequests_per_s = 1000000\nburst = 1000000\nlogins_per_min = 1000000\n\
+    failed_logins_per_min = 1000000\n";
+/// Failures in a row that lock nobody out.
+const FAILURES: u32 = 4;
 /// A route that looks nothing up, so that the check is most of what it costs.
 const CHECKED: &str = "/api/v1/permissions";
 const COUNT: &str = "vmscope_web_authorisation_seconds_count";
@@ -57,6 +60,7 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let web = centre.site.start_web(LIMITS)?;
     let person = first_person(&centre, &web).await?;
     measure_logins(report, &scale, &web).await?;
+    measure_failures(report, &scale, &web).await?;
     measure_checks(report, &scale, &web, &person).await
 }
 
@@ -146,25 +150,62 @@ async fn rate_of_hashes(hashed: &str, time: Duration) -> anyhow::Result<f64> {
     Ok(f64::from(verified) / time.as_secs_f64())
 }
 
+/// Whether the time tells if somebody exists: wrong passwords of one who does beside those of people who don't.
+async fn measure_failures(report: &mut Report, scale: &Scale, web: &Web) -> anyhow::Result<()> {
+    progress("access: failures");
+    let url = format!("http://{}/api/v1/auth/login", web.address);
+    let until = Instant::now() + scale.time;
+    let (known_s, stranger_s) = tokio::task::spawn_blocking(move || {
+        let agent = agent();
+        let (mut known_s, mut stranger_s) = (Vec::new(), Vec::new());
+        while Instant::now() < until {
+            for number in 0..FAILURES {
+                let stranger = format!("stranger-{}-{number}", stranger_s.len());
+                for (name, took_s) in [(NAME, &mut known_s), (stranger.as_str(), &mut stranger_s)] {
+                    let (status, took) = log_in(&agent, &url, name, "Wrong password 1843")?;
+                    ensure!(status == 401, "a wrong password is answered {status}");
+                    took_s.push(took.as_secs_f64());
+                }
+            }
+            // Which forgets the failures.
+            log_in(&agent, &url, NAME, PASSWORD)?;
+        }
+        Ok::<_, anyhow::Error>((known_s, stranger_s))
+    })
+    .await??;
+    let (known, stranger) = (median(&known_s), median(&stranger_s));
+    report.say("access.failure_of_user_p50", known, "s");
+    report.say("access.failure_of_stranger_p50", stranger, "s");
+    report.say("access.failure_stranger_of_user", stranger / known, "ratio");
+    Ok(())
+}
+
+/// One attempt: its status, and how long it took.
+fn log_in(agent: &ureq::Agent, url: &str, name: &str, password: &str) -> anyhow::Result<(u16, Duration)> {
+    let body = json!({"login": name, "password": password, "cookies": false}).to_string();
+    let began = Instant::now();
+    let request = agent.post(url).header("content-type", "application/json");
+    let mut answer = request.send(&body)?;
+    answer.body_mut().read_to_vec()?;
+    Ok((answer.status().as_u16(), began.elapsed()))
+}
+
 /// Logs in from all clients for the time of a measurement; how long each login took, in seconds.
 async fn log_in_for(web: &Web, scale: &Scale) -> anyhow::Result<Vec<f64>> {
     let until = Instant::now() + scale.time;
     let url = format!("http://{}/api/v1/auth/login", web.address);
-    let body = json!({"login": NAME, "password": PASSWORD, "cookies": false}).to_string();
     let mut clients = JoinSet::new();
     for _ in 0..scale.clients {
-        let (url, body) = (url.clone(), body.clone());
+        let url = url.clone();
         clients.spawn_blocking(move || {
             let agent = agent();
             let mut took_s = Vec::new();
             while Instant::now() < until {
-                let began = Instant::now();
-                let request = agent.post(&url).header("content-type", "application/json");
-                let answer: Json = serde_json::from_str(&request.send(&body)?.body_mut().read_to_string()?)?;
-                ensure!(answer["data"]["access_token"].is_string(), "no token: {answer}");
-                took_s.push(began.elapsed().as_secs_f64());
+                let (status, took) = log_in(&agent, &url, NAME, PASSWORD)?;
+                ensure!(status == 200, "a login is answered {status}");
+                took_s.push(took.as_secs_f64());
             }
-            Ok(took_s)
+            Ok::<_, anyhow::Error>(took_s)
         });
     }
     let mut took_s = Vec::new();
@@ -215,6 +256,11 @@ async fn ask_for(web: &Web, scale: &Scale, token: &str) -> anyhow::Result<()> {
         let agent = agent();
         while Instant::now() < until {
             let answer = agent.get(&url).header("authorization", &bearer).call()?;
+            ensure!(
+                answer.status() == 200,
+                "a request is answered {}",
+                answer.status()
+            );
             answer.into_body().read_to_vec()?;
         }
         Ok(())
