@@ -173,7 +173,7 @@ impl Part {
         }
         let writers = config.database.writers.get();
         let introduction = status::introduce(&database, name.clone(), address.to_string(), writers).await?;
-        let mut work = upkeep::spawn(&lifecycle, &database, config.database.retention_days);
+        let mut work = upkeep::spawn(&lifecycle, &database, &config);
         work.extend(audit::spawn(&lifecycle, &database, keys));
         let heart = Heart::new(Arc::clone(&database), introduction, metrics.clone(), work);
         lifecycle.spawn("status", heart.run(lifecycle.stopping()));

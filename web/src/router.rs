@@ -5,7 +5,7 @@ use crate::access::Routes;
 use crate::api::extract::MAX_BODY_BYTES;
 use crate::api::{
     agent, audit, document, gap, group, history, host, key, live, login, me, metric, overview, role, series,
-    session, setup, system, token, totp, user, user_access, vm,
+    session, setup, slow, system, token, totp, user, user_access, vm,
 };
 use crate::assets;
 use crate::auth::Visitor;
@@ -47,6 +47,7 @@ fn resources(routes: Routes) -> Routes {
         .route(Needs("host.read"), routes!(host::get_host))
         .route(Needs("vm.read"), routes!(vm::list_vms))
         .route(Needs("vm.read"), routes!(vm::get_vm))
+        .route(Needs("vm.read"), routes!(slow::get_slow))
         .route(Login, routes!(metric::list_metrics))
         .route(Login, routes!(series::get_series))
         .route(Login, routes!(history::query_history))

@@ -74,6 +74,7 @@ impl Site {
             authority: None,
             database: config::Database::new(Secret::new(url.to_owned())),
             vault: vmscope_vault::Config::default(),
+            retention: config::Retention::default(),
             limits: config::Limits::default(),
             telemetry: telemetry::Config::default(),
         };

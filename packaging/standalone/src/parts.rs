@@ -73,6 +73,7 @@ async fn start_collector(
             ..vmscope_collector::config::Database::new(Secret::new(urls.collector.clone()))
         },
         vault,
+        retention: vmscope_collector::config::Retention::default(),
         limits: vmscope_collector::config::Limits::default(),
         telemetry: telemetry::Config::default(),
     };

@@ -79,6 +79,12 @@ pub enum Error {
         /// The name in the statement's first line.
         operation: &'static str,
     },
+    /// The database answered in a format that this program can't read.
+    #[error("database statement {operation} answered in a format that this program does not know")]
+    Unreadable {
+        /// The name in the statement's first line.
+        operation: &'static str,
+    },
     /// Batches come from sessions that newer ones have replaced; nothing of the transaction is stored.
     #[error("{} batches come from sessions that newer ones have replaced", batches.len())]
     Fenced {

@@ -5,6 +5,7 @@ use crate::{Error, Store};
 use jiff::Timestamp;
 use vmscope_model::Kind;
 
+pub(crate) use crate::history::LOOKBACK_S;
 pub use crate::history::{Function, Step};
 
 /// What is asked for.

@@ -26,6 +26,7 @@ pub mod scope;
 pub mod series;
 pub mod session;
 pub mod setup;
+pub mod slow;
 pub mod system;
 pub mod token;
 pub mod totp;

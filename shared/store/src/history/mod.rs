@@ -19,9 +19,12 @@ mod held;
 mod parts;
 pub mod rank;
 mod raw;
+mod rolled;
 mod values;
 
+pub use crate::Tier;
 pub use parts::Served;
+pub(crate) use raw::LOOKBACK_S;
 
 use crate::{Error, Store};
 use jiff::Timestamp;
@@ -54,37 +57,6 @@ pub enum Step {
     Seconds(u32),
     /// One value for everything between beginning and end.
     Whole,
-}
-
-/// How history is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Tier {
-    /// Samples.
-    Raw,
-    /// One row an hour.
-    Hour,
-    /// One row a day (UTC).
-    Day,
-}
-
-impl Tier {
-    /// Name used in the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Hour => "hour",
-            Self::Day => "day",
-        }
-    }
-
-    /// How long one row is, in seconds; 0 for samples.
-    pub const fn seconds(self) -> u32 {
-        match self {
-            Self::Raw => 0,
-            Self::Hour => 3600,
-            Self::Day => 86_400,
-        }
-    }
 }
 
 /// What is asked for.

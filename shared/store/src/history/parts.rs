@@ -78,7 +78,7 @@ pub(super) struct Earlier {
 /// Decides.
 pub(super) async fn plan(client: &impl GenericClient, query: &Query) -> Result<Plan, Error> {
     let subjects = held::subjects(client, query.kind, &query.entities).await?;
-    let held = held::held(client, query.kind).await?;
+    let held = held::held(client).await?;
     let frame = Frame::new(query.from, query.to, step(client, query, held).await?)?;
     let series = query.metrics.len() * query.entities.len() * (1 + usize::from(query.shift_s.is_some()));
     if frame.points().saturating_mul(series.max(1)) > query.max_values {
@@ -121,9 +121,9 @@ async fn step(client: &impl GenericClient, query: &Query, held: Held) -> Result<
     }
     Ok(match (query.step, needed) {
         (Step::Seconds(seconds), Tier::Hour | Tier::Day) => {
-            Step::Seconds(seconds.max(1).next_multiple_of(needed.seconds()))
+            Step::Seconds(seconds.max(1).next_multiple_of(length_s(needed)))
         }
-        (Step::Raw, Tier::Hour | Tier::Day) => Step::Seconds(needed.seconds()),
+        (Step::Raw, Tier::Hour | Tier::Day) => Step::Seconds(length_s(needed)),
         (step, _) => step,
     })
 }
@@ -146,7 +146,7 @@ fn tiers(query: &Query, step: Step) -> Allowed {
     let fits = |tier: &Tier| match step {
         Step::Raw => false,
         Step::Whole => true,
-        Step::Seconds(seconds) => seconds.is_multiple_of(tier.seconds()),
+        Step::Seconds(seconds) => seconds.is_multiple_of(length_s(*tier)),
     };
     match query.tier {
         Some(Tier::Raw) => Allowed::Among(Vec::new()),
@@ -250,9 +250,14 @@ fn cut(
     }
 }
 
+/// How long a bucket is; a sample is none.
+fn length_s(tier: Tier) -> u32 {
+    tier.bucket_s().unwrap_or(1)
+}
+
 /// The whole buckets between two moments, if there are any.
 fn whole(from: Timestamp, to: Timestamp, tier: Tier) -> Option<(Timestamp, Timestamp)> {
-    let bucket = i64::from(tier.seconds());
+    let bucket = i64::from(length_s(tier));
     let begin = from.as_second().div_euclid(bucket) * bucket;
     let begin = Timestamp::from_second(begin)
         .ok()

@@ -1,13 +1,18 @@
 //! Top-N: the things in order of one value each.
 //!
 //! Of a short time, and of few things, the samples themselves are read. Of all the samples of a fleet nobody would wait for the
-//! answer: then the order is that of whole hours that are rolled up, as many as the time is long, up to its end.
+//! answer: then the order is that of whole hours that are rolled up, as many as the time is long.
 
 use super::{Function, Query, Served, Step, Tier, query};
 use crate::{Error, Store};
 use jiff::{SignedDuration, Timestamp};
 use std::cmp::Ordering;
 use vmscope_model::Kind;
+
+const HOUR_S: i64 = 3600;
+
+/// How long after its end an hour of a whole fleet may still be in the making, in seconds.
+const SETTLING_S: i64 = 600;
 
 /// Most samples that are read for an order: about two seconds of a server's core.
 const MAX_SAMPLES: u64 = 2_000_000;
@@ -82,10 +87,10 @@ pub async fn rank(store: &Store, ranking: &Ranking) -> Result<Ranked, Error> {
     }
 }
 
-/// As many whole hours as the time is long, up to its end.
+/// As many whole hours as the time is long, the last of them one that is over for some time.
 fn whole_hours(from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp) {
-    let hour_s = i64::from(Tier::Hour.seconds());
-    let end_s = to.as_second().div_euclid(hour_s) * hour_s;
+    let hour_s = HOUR_S;
+    let end_s = (to.as_second() - SETTLING_S).div_euclid(hour_s) * hour_s;
     let length_s = to.duration_since(from).as_secs().max(1);
     let end = Timestamp::from_second(end_s).unwrap_or(to);
     let length = SignedDuration::from_secs((length_s + hour_s - 1).div_euclid(hour_s) * hour_s);
@@ -123,8 +128,9 @@ mod tests {
     #[test]
     fn hours_end_with_the_last_whole_one() {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
-        assert_eq!(whole_hours(at(3500), at(7300)), (at(0), at(7200)));
-        assert_eq!(whole_hours(at(3600), at(7200)), (at(3600), at(7200)));
-        assert_eq!(whole_hours(at(7000), at(7300)), (at(3600), at(7200)));
+        assert_eq!(whole_hours(at(3500), at(7900)), (at(0), at(7200)));
+        assert_eq!(whole_hours(at(7000), at(7900)), (at(3600), at(7200)));
+        // The hour that has just ended may not be known of everybody.
+        assert_eq!(whole_hours(at(7000), at(7300)), (at(0), at(3600)));
     }
 }

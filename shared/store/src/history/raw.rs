@@ -13,7 +13,7 @@ use vmscope_model::rate::{HOLE_S, STRETCHED_S};
 use vmscope_model::{Cause, Kind, Metric, Unit, metric::Behaviour};
 
 /// How far before the beginning the samples are looked for that the first rate needs.
-pub(super) const LOOKBACK_S: u32 = 2 * STRETCHED_S;
+pub(crate) const LOOKBACK_S: u32 = 2 * STRETCHED_S;
 
 /// How many of the newest intervals tell the usual one (their median).
 const USUAL_OF: u32 = 1000;

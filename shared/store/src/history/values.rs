@@ -2,7 +2,7 @@
 
 use super::frame::Frame;
 use super::parts::{Part, Span};
-use super::{Function, Query, Step, Tier, Values, metric, raw};
+use super::{Function, Query, Step, Tier, Values, metric, raw, rolled};
 use crate::Error;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
@@ -64,6 +64,15 @@ async fn cells(
     let (Some(first), Some(last)) = (since.iter().min().copied(), until.iter().max().copied()) else {
         return Ok(Vec::new());
     };
+    if part.tier != Tier::Raw {
+        let statement = rolled::statement(query.kind, part.tier, &query.metrics, frame, query.function)?;
+        let parameters: [&(dyn ToSql + Sync); 5] = [&entities, &since, &until, &first, &last];
+        let rows = client
+            .query(&statement, &parameters)
+            .await
+            .map_err(Error::statement("history_rolled"))?;
+        return Ok(rows.iter().flat_map(|row| wide(row, query, place)).collect());
+    }
     // One more than allowed tells that there is too much; steps have been counted before.
     let limit = i64::try_from(query.max_values)
         .unwrap_or(i64::MAX)
@@ -76,8 +85,25 @@ async fn cells(
         .query(&statement, &parameters)
         .await
         .map_err(Error::statement("history_raw"))?;
-    debug_assert_eq!(part.tier, Tier::Raw);
     Ok(rows.iter().filter_map(|row| long(row, place)).collect())
+}
+
+/// A row of (entity, time, and for each metric value and weight).
+fn wide<'a>(
+    row: &'a Row,
+    query: &'a Query,
+    place: &HashMap<i32, usize>,
+) -> impl Iterator<Item = Cell> + use<'a> {
+    let (entity, time): (_, Timestamp) = (place.get(&row.get::<_, i32>(0)).copied(), row.get(1));
+    (0..query.metrics.len()).filter_map(move |metric| {
+        Some(Cell {
+            entity: entity?,
+            metric,
+            time,
+            value: row.get::<_, Option<f64>>(2 + 2 * metric)?,
+            weight: row.get::<_, Option<f64>>(3 + 2 * metric)?,
+        })
+    })
 }
 
 /// A row of (entity, metric, time, value, weight).

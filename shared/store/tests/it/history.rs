@@ -9,13 +9,13 @@ use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
 use vmscope_model::access::Reach;
 use vmscope_model::catalogue::vm;
-use vmscope_model::{Cause, Gap, Group, Kind, Table, Tick, Value};
+use vmscope_model::{Cause, Entity, Gap, Group, Kind, Table, Tick, Value};
 use vmscope_store::history::among::{self, Among, Sight};
 use vmscope_store::history::rank::{Ranking, rank};
 use vmscope_store::history::{self, Function, MAX_SAMPLES, Query, Step};
 use vmscope_store::ingest::Writer;
 use vmscope_store::testing::Database;
-use vmscope_store::{Error, on_both_flavors};
+use vmscope_store::{Error, Store, entity, on_both_flavors};
 
 /// A counter in time, a counter of requests, a gauge, a state.
 const METRICS: [usize; 4] = [
@@ -36,8 +36,11 @@ const FUNCTIONS: [Function; 6] = [
 
 /// What was stored: by VM, then by metric.
 pub(crate) struct Fleet {
+    pub(crate) host_id: i32,
     pub(crate) ids: Vec<i32>,
     samples: Vec<BTreeMap<usize, Samples>>,
+    /// Spans in which the host's clock was set.
+    steps: Vec<(i64, i64)>,
     known: Vec<BTreeMap<usize, Known>>,
 }
 
@@ -50,36 +53,39 @@ pub(crate) struct Plan {
     pub(crate) from_us: i64,
     pub(crate) seconds: i64,
     pub(crate) interval_s: i64,
+    /// Whether samples are missing here and there.
+    pub(crate) holes: bool,
+    /// Run of the agent; each has its own numbers.
+    pub(crate) epoch: u64,
     pub(crate) seed: u64,
 }
 
 impl Fleet {
     /// Makes samples up (uneven moments, resets, holes, one step of the clock) and stores them in a random order.
     pub(crate) async fn store(database: &Database, plan: Plan) -> Self {
-        let mut random = StdRng::seed_from_u64(plan.seed);
-        let store = database.store();
-        let (host_id, _) = known(store, plan.host, 0).await;
-        let entities: Vec<_> = (0..plan.vms as u128)
-            .map(|number| vmscope_model::Entity::Vm(vm_uuid(plan.first_vm + number)))
-            .collect();
-        let ids = vmscope_store::entity::resolve(store, host_id, &entities)
-            .await
-            .unwrap();
-        let middle = plan.from_us + plan.seconds / 2 * SECOND_US;
-        let step = (middle, middle + 3 * plan.interval_s * SECOND_US);
+        let (host_id, _) = known(database.store(), plan.host, 0).await;
+        let vms = (0..plan.vms as u128).map(|number| Entity::Vm(vm_uuid(plan.first_vm + number)));
+        let entities: Vec<Entity> = vms.collect();
         let mut fleet = Self {
-            ids,
+            host_id,
+            ids: entity::resolve(database.store(), host_id, &entities)
+                .await
+                .unwrap(),
             samples: vec![BTreeMap::new(); plan.vms],
+            steps: Vec::new(),
             known: Vec::new(),
         };
-        let mut ticks = fleet.make_up(plan, &mut random);
-        let known = |samples: &BTreeMap<usize, Samples>| {
-            let one = |(column, samples): (&usize, &Samples)| {
-                (*column, Known::new(Kind::Vm, *column, samples, &[step]))
-            };
-            samples.iter().map(one).collect()
-        };
-        fleet.known = fleet.samples.iter().map(known).collect();
+        fleet.more(database, plan).await;
+        fleet
+    }
+
+    /// The same once more, of another time.
+    pub(crate) async fn more(&mut self, database: &Database, plan: Plan) {
+        let mut random = StdRng::seed_from_u64(plan.seed);
+        let middle = plan.from_us + plan.seconds / 2 * SECOND_US;
+        let step = (middle, middle + 3 * plan.interval_s * SECOND_US);
+        self.steps.push(step);
+        let mut ticks = self.make_up(plan, &mut random);
         ticks.shuffle(&mut random);
         ticks[0].gaps = vec![clock_step(step)];
         let mut sequence = 0;
@@ -89,10 +95,17 @@ impl Fleet {
                 sequence += 1;
                 (sequence, tick)
             });
-            let batch = batch(host_id, 1, numbered.collect());
+            let batch = batch(self.host_id, plan.epoch, numbered.collect());
             writer.commit(&[batch]).await.unwrap();
         }
-        fleet
+        let known = |samples: &mut BTreeMap<usize, Samples>| {
+            let one = |(column, samples): (&usize, &mut Samples)| {
+                samples.sort_unstable();
+                (*column, Known::new(Kind::Vm, *column, samples, &self.steps))
+            };
+            samples.iter_mut().map(one).collect()
+        };
+        self.known = self.samples.iter_mut().map(known).collect();
     }
 
     fn make_up(&mut self, plan: Plan, random: &mut StdRng) -> Vec<Tick> {
@@ -103,8 +116,10 @@ impl Fleet {
             if second < hole_until {
                 continue;
             }
-            if random.random_ratio(1, 200) {
-                hole_until = second + random.random_range(2..200) * plan.interval_s;
+            if plan.holes && random.random_ratio(1, 200) {
+                // Two intervals in one are no hole, five are one, whatever the usual interval is to the millisecond.
+                let missing = [2, 5, 8, 40, 200][random.random_range(0..5)];
+                hole_until = second + missing * plan.interval_s;
             }
             let time_us = plan.from_us + second * SECOND_US + random.random_range(0..SECOND_US / 10);
             let mut table = Table::new(Kind::Vm);
@@ -118,7 +133,7 @@ impl Fleet {
                     (vm::CPU_TIME_NS, counters[place], 1.0),
                     (vm::NET_RX_BYTES, counters[place] / 7, 1.0),
                     (vm::MEMORY_USED_BYTES, random.random_range(0..1 << 20), 0.4),
-                    (vm::STATE, random.random_range(1..6), 0.9),
+                    (vm::STATE, random.random_range(1..6), 1.0),
                 ];
                 for (column, value, often) in values {
                     if random.random_bool(often) {
@@ -184,8 +199,8 @@ pub(crate) fn asked(ids: &[i32], span_us: (i64, i64), step: Step, function: Func
 }
 
 /// The answer is what a plain computation says, for every VM, metric and step.
-pub(crate) async fn compare(database: &Database, fleet: &Fleet, query: &Query, tolerance: f64) {
-    let answer = history::query(database.store(), query).await.unwrap();
+pub(crate) async fn compare(store: &Store, fleet: &Fleet, query: &Query, tolerance: f64) {
+    let answer = history::query(store, query).await.unwrap();
     let step_us = match answer.step_s {
         0 => (query.to.as_microsecond() - query.from.as_microsecond()).max(1),
         step_s => i64::from(step_s) * SECOND_US,
@@ -237,6 +252,8 @@ fn two_hours(seed: u64) -> Plan {
         from_us: START_US,
         seconds: 7200,
         interval_s: 2,
+        holes: true,
+        epoch: 1,
         seed,
     }
 }
@@ -254,7 +271,7 @@ on_both_flavors! {
                     1 => Step::Seconds(300),
                     _ => Step::Seconds(random.random_range(1..100)),
                 };
-                compare(&database, &fleet, &asked(&fleet.ids, (from_us, to_us), step, function), 1e-9).await;
+                compare(database.store(), &fleet, &asked(&fleet.ids, (from_us, to_us), step, function), 1e-9).await;
             }
         }
     }
@@ -264,7 +281,7 @@ on_both_flavors! {
         let span_us = (START_US + 3600 * SECOND_US, START_US + 5400 * SECOND_US);
         for function in [Function::Avg, Function::Count] {
             let query = asked(&fleet.ids, span_us, Step::Seconds(60), function);
-            compare(&database, &fleet, &Query { shift_s: Some(1800), ..query }, 1e-9).await;
+            compare(database.store(), &fleet, &Query { shift_s: Some(1800), ..query }, 1e-9).await;
         }
         let crooked = Query { shift_s: Some(90), ..asked(&fleet.ids, span_us, Step::Seconds(60), Function::Avg) };
         let refused = history::query(database.store(), &crooked).await.unwrap_err();

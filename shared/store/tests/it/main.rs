@@ -24,6 +24,7 @@ mod privilege;
 mod reach;
 mod rights;
 mod schema;
+mod seams;
 mod secret;
 mod series;
 mod sessions;

@@ -2,12 +2,12 @@
 
 mod body;
 pub(super) mod step;
+mod terms;
 mod things;
 mod top;
 
-pub use body::{
-    Compare, Direction, EntityKind, HistoryFunction, HistoryQuery, StepWish, StepWord, TierWish, Top, TopBy,
-};
+pub use body::{Compare, HistoryQuery, Top};
+pub use terms::{Direction, EntityKind, HistoryFunction, StepWish, StepWord, TierWish, TopBy};
 pub use things::HistoryEntity;
 pub(crate) use top::{__path_get_top, get_top};
 pub use top::{TopItem, TopList, TopParams};
