@@ -131,6 +131,7 @@ impl Fault {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of texts")]
     const fn text(&self) -> Text {
         match self {
             Self::Unknown => text("Unknown field", "未知字段", "不明な項目です"),

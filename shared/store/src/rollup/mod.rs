@@ -18,6 +18,7 @@ mod lock;
 mod progress;
 mod read;
 mod roller;
+mod things;
 mod write;
 
 pub(crate) use bucket::LOOKBACK_US;

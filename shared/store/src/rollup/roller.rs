@@ -3,6 +3,7 @@
 use super::bucket::{self, LOOKBACK_US, Task};
 use super::fold::ClockStep;
 use super::lock;
+use super::things::Things;
 use super::write::Buckets;
 use crate::schema::Flavor;
 use crate::schema::layout;
@@ -10,11 +11,11 @@ use crate::schema::partition::{self, Day};
 use crate::tier::hour_of;
 use crate::{Error, Store, Tier, instant, pool};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::AddAssign;
 use std::time::Duration;
 use tokio_postgres::{Client, Transaction};
-use vmscope_model::{Cause, Kind};
+use vmscope_model::Kind;
 
 /// The longest that one statement may run on the server.
 const STATEMENT_TIMEOUT: Duration = Duration::from_mins(10);
@@ -67,14 +68,6 @@ pub struct Roller {
 struct Window {
     from_us: i64,
     to_us: i64,
-}
-
-/// The things that a host samples or has sampled.
-#[derive(Debug, Default)]
-struct Things {
-    ids: BTreeMap<Kind, Vec<i32>>,
-    /// The hosts that they are on now: their clocks are meant.
-    hosts: BTreeMap<(Kind, i32), i32>,
 }
 
 impl Roller {
@@ -204,7 +197,7 @@ WHERE i.inhparent = ANY (SELECT to_regclass(t) FROM unnest($1::text[]) AS t)";
             rolled.refused = hours_between(window.from_us, from_us.min(window.to_us));
         }
         if from_us < window.to_us {
-            let steps = clock_steps(&transaction, things, window).await?;
+            let steps = things.clock_steps(&transaction, from_us, window.to_us).await?;
             for (&kind, ids) in &things.ids {
                 for (host, ids) in things.by_clock(kind, ids, &steps) {
                     let steps = host
@@ -312,7 +305,7 @@ SELECT min(rolling_from) FROM ingest_progress WHERE host_id = $1";
     Ok(row.get(0))
 }
 
-/// Notes up to when the host's hours are made; all, when there is no moment.
+/// Notes up to when the host's hours are made; all, when there is no moment. Locks the marks in the order in which ingest does.
 async fn done(
     client: &impl tokio_postgres::GenericClient,
     host_id: i32,
@@ -320,7 +313,9 @@ async fn done(
 ) -> Result<(), Error> {
     const ROLLED: &str = "\
 -- rolled
-UPDATE ingest_progress SET rolling_from = $2 WHERE host_id = $1 AND rolling_from IS NOT NULL";
+UPDATE ingest_progress p SET rolling_from = $2
+FROM (SELECT epoch FROM ingest_progress WHERE host_id = $1 AND rolling_from IS NOT NULL ORDER BY epoch FOR UPDATE) l
+WHERE p.host_id = $1 AND p.epoch = l.epoch";
     let until = until_us.map(instant::timestamp).transpose()?;
     client
         .execute(ROLLED, &[&host_id, &until])
@@ -344,86 +339,4 @@ SELECT kept_from FROM tier WHERE name = 'raw' FOR SHARE";
         let first_us = kept_from.as_microsecond() + LOOKBACK_US;
         first_us + (-first_us).rem_euclid(HOUR_US)
     }))
-}
-
-/// The spans of a window in which the clocks of the things' hosts were set, by host.
-async fn clock_steps(
-    transaction: &Transaction<'_>,
-    things: &Things,
-    window: Window,
-) -> Result<BTreeMap<i32, Vec<ClockStep>>, Error> {
-    const CLOCK_STEPS: &str = "\
--- rollup_clock_steps
-SELECT host_id, from_at, to_at FROM gap
-WHERE host_id = ANY ($1) AND cause = $2 AND to_at >= $3 AND from_at < $4";
-    let hosts: Vec<i32> = things
-        .hosts
-        .values()
-        .copied()
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
-    let (from, to) = (
-        instant::timestamp(window.from_us - LOOKBACK_US)?,
-        instant::timestamp(window.to_us)?,
-    );
-    let rows = transaction
-        .query(CLOCK_STEPS, &[&hosts, &Cause::ClockStep.name(), &from, &to])
-        .await
-        .map_err(Error::statement("rollup_clock_steps"))?;
-    let mut steps: BTreeMap<i32, Vec<ClockStep>> = BTreeMap::new();
-    for row in rows {
-        let [from_us, to_us] = ["from_at", "to_at"].map(|end| row.get::<_, Timestamp>(end).as_microsecond());
-        steps
-            .entry(row.get("host_id"))
-            .or_default()
-            .push((from_us, to_us));
-    }
-    Ok(steps)
-}
-
-impl Things {
-    async fn of(client: &Client, host_id: i32) -> Result<Self, Error> {
-        const THINGS_OF_HOST: &str = "\
--- things_of_host
-SELECT 0::int2 AS kind, $1::int4 AS id, $1::int4 AS host_id
-UNION ALL SELECT 1, v.id, v.host_id FROM vm_source s JOIN vm v ON v.id = s.vm_id WHERE s.host_id = $1
-UNION ALL SELECT d.kind, d.id, v.host_id FROM vm_source s JOIN vm v ON v.id = s.vm_id JOIN device d ON d.vm_id = v.id
-    WHERE s.host_id = $1
-UNION ALL SELECT kind, id, host_id FROM device WHERE host_id = $1 AND vm_id IS NULL
-ORDER BY kind, id";
-        let rows = client
-            .query(THINGS_OF_HOST, &[&host_id])
-            .await
-            .map_err(Error::statement("things_of_host"))?;
-        let mut things = Self::default();
-        for row in rows {
-            let code = usize::try_from(row.get::<_, i16>("kind")).unwrap_or(usize::MAX);
-            let Some(&kind) = Kind::ALL.get(code) else {
-                continue;
-            };
-            things.ids.entry(kind).or_default().push(row.get("id"));
-            things.hosts.insert((kind, row.get("id")), row.get("host_id"));
-        }
-        Ok(things)
-    }
-
-    /// The things of a kind by the host whose clock was set; `None` for those whose was not, which are nearly all.
-    fn by_clock(
-        &self,
-        kind: Kind,
-        ids: &[i32],
-        steps: &BTreeMap<i32, Vec<ClockStep>>,
-    ) -> BTreeMap<Option<i32>, Vec<i32>> {
-        let mut groups: BTreeMap<Option<i32>, Vec<i32>> = BTreeMap::new();
-        for id in ids {
-            let host = self
-                .hosts
-                .get(&(kind, *id))
-                .copied()
-                .filter(|host| steps.contains_key(host));
-            groups.entry(host).or_default().push(*id);
-        }
-        groups
-    }
 }

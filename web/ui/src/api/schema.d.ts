@@ -1193,6 +1193,16 @@ export interface components {
              */
             bytes: number | null;
             /**
+             * Format: int64
+             * @description How large it may get, as the collectors' configuration says; null when it does not.
+             */
+            capacity_bytes: number | null;
+            /**
+             * Format: double
+             * @description Days until it is full at that growth; 0 when it is full, null when it does not grow and when that can't be told.
+             */
+            days_until_full: number | null;
+            /**
              * @description `timescale` or `postgres`: what the sample tables are made of.
              * @example timescale
              */
