@@ -27,6 +27,7 @@ pub mod gap;
 pub mod grant;
 pub mod group;
 pub mod guest;
+pub mod history;
 pub mod host;
 pub mod ingest;
 pub mod lockout;
@@ -45,6 +46,7 @@ pub mod session;
 pub mod setup;
 pub mod signing_key;
 pub mod size;
+pub mod slow;
 pub mod subject;
 pub mod system;
 #[cfg(feature = "testing")]

@@ -22,5 +22,6 @@ mod things;
 mod write;
 
 pub(crate) use bucket::LOOKBACK_US;
+pub(crate) use progress::{kept, rolled};
 pub use progress::{kept_from, lag, rolled_until};
 pub use roller::{Rolled, Roller};

@@ -5,6 +5,7 @@ use crate::{Error, Store, Tier};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::time::Duration;
+use tokio_postgres::GenericClient;
 use vmscope_model::Kind;
 
 /// Up to when the buckets of these things are as their samples are; a thing that is not in the answer has no bucket that lacks
@@ -14,6 +15,15 @@ use vmscope_model::Kind;
 /// The database's failures.
 pub async fn rolled_until(
     store: &Store,
+    kind: Kind,
+    entity_ids: &[i32],
+) -> Result<HashMap<i32, Timestamp>, Error> {
+    rolled(&**store.get().await?, kind, entity_ids).await
+}
+
+/// [`rolled_until`], as a transaction sees it.
+pub(crate) async fn rolled(
+    client: &impl GenericClient,
     kind: Kind,
     entity_ids: &[i32],
 ) -> Result<HashMap<i32, Timestamp>, Error> {
@@ -30,7 +40,6 @@ pub async fn rolled_until(
          FROM ({hosts}) AS e JOIN ingest_progress p ON p.host_id = e.host_id\n\
          WHERE p.dirty_from IS NOT NULL OR p.rolling_from IS NOT NULL GROUP BY e.id"
     );
-    let client = store.get().await?;
     let rows = client
         .query(&statement, &[&entity_ids])
         .await
@@ -43,10 +52,14 @@ pub async fn rolled_until(
 /// # Errors
 /// The database's failures.
 pub async fn kept_from(store: &Store) -> Result<[Option<Timestamp>; 3], Error> {
+    kept(&**store.get().await?).await
+}
+
+/// [`kept_from`], as a transaction sees it.
+pub(crate) async fn kept(client: &impl GenericClient) -> Result<[Option<Timestamp>; 3], Error> {
     const KEPT_FROM: &str = "\
 -- kept_from
 SELECT name, kept_from FROM tier";
-    let client = store.get().await?;
     let rows = client
         .query(KEPT_FROM, &[])
         .await

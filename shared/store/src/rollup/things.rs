@@ -75,7 +75,7 @@ ORDER BY kind, id";
 -- rollup_clock_steps
 SELECT host_id, from_at, to_at FROM gap
 WHERE host_id = ANY ($1) AND cause = $2 AND to_at >= $3 AND from_at < $4";
-        let hosts: Vec<i32> = things
+        let hosts: Vec<i32> = self
             .hosts
             .values()
             .copied()
