@@ -1,4 +1,4 @@
-//! From an agent's tick to a thousand WebSockets: how many samples a second one web server writes, and how old they are when they
+//! From an agent's tick to a thousand `WebSocket` connections: how many samples a second one web server writes, and how old they are when they
 //! are read.
 //!
 //! Agents, collector, database, web server and all clients share this machine's processors. A sample's age is counted from the
@@ -29,7 +29,7 @@ const VMS: usize = 20;
 /// Connections that are opened at the same time.
 const OPENING: usize = 32;
 /// How long the virtual machines may take to be known.
-const KNOWN_LIMIT: Duration = Duration::from_secs(60);
+const KNOWN_LIMIT: Duration = Duration::from_mins(1);
 /// How long samples flow before they are measured.
 const SETTLE: Duration = Duration::from_secs(5);
 /// How the message of a sample begins.

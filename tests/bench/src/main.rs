@@ -2,7 +2,7 @@
 //!
 //! Groups: `wire` (bytes a value on recorded series of real guests), `ingest` (frames to committed rows against
 //! `psql \copy` of the same rows), `agent` (what the agent costs beside other collectors on the guests that run), `backlog`
-//! (a day of backlog beside live agents), `fleet` (a thousand agents on one collector), `live` (a thousand WebSockets on one web
+//! (a day of backlog beside live agents), `fleet` (a thousand agents on one collector), `live` (a thousand sockets on one web
 //! server). A figure without a bar prints `-`.
 
 #![expect(clippy::cast_precision_loss, reason = "figures have a handful of digits")]

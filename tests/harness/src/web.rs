@@ -1,4 +1,4 @@
-//! The web server of a site, and its WebSockets.
+//! The web server of a site, and its `WebSocket` connections.
 
 use crate::daemon::{Daemon, binary};
 use crate::person::Person;
@@ -65,15 +65,19 @@ impl Web {
             .path("collector/vmscope-collector.toml")
             .display()
             .to_string();
-        let code = run(
-            "vmscope-collector",
-            &["user", "setup-code", "--config", &collector],
-        )?;
         let mut person = None;
-        eventually("the web server is ready", START_LIMIT, async || {
-            person = Some(Person::with_code(&format!("http://{address}"), code.trim())?);
-            Ok(true)
-        })
+        eventually(
+            "the collector and the web server are ready",
+            START_LIMIT,
+            async || {
+                let code = run(
+                    "vmscope-collector",
+                    &["user", "setup-code", "--config", &collector],
+                )?;
+                person = Some(Person::with_code(&format!("http://{address}"), code.trim())?);
+                Ok(true)
+            },
+        )
         .await?;
         Ok(Self {
             daemon,

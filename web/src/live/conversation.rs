@@ -13,6 +13,7 @@ use axum::extract::ws::{Message, WebSocket};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -38,7 +39,7 @@ pub(super) struct Conversation<'a> {
     held: Held,
     language: Language,
     watch: Watch,
-    topics: HashSet<Topic>,
+    topics: Arc<HashSet<Topic>>,
     /// What was last told of each group: who is watched of it, and how many more it has.
     groups: BTreeMap<Uuid, Group>,
     answers: mpsc::Sender<Answer>,
@@ -64,7 +65,7 @@ impl<'a> Conversation<'a> {
             held,
             language,
             watch,
-            topics: HashSet::new(),
+            topics: Arc::default(),
             groups: BTreeMap::new(),
             answers,
         }
@@ -163,7 +164,8 @@ impl<'a> Conversation<'a> {
     }
 
     async fn resume(&mut self, token: &str) -> Result<(), ApiError> {
-        let earlier: Vec<Topic> = self.held.resume(token).into_iter().flatten().collect();
+        let earlier = self.held.resume(token).unwrap_or_default();
+        let earlier: Vec<Topic> = earlier.iter().copied().collect();
         let outside = self.watch.outside(&earlier).await;
         let good = |topic: &&Topic| outside.as_ref().is_ok_and(|outside| !outside.contains(topic));
         let all: HashSet<Topic> = self
@@ -227,8 +229,8 @@ impl<'a> Conversation<'a> {
             answer.extend(parts(snapshot));
         }
         place.send(answer.iter().filter_map(text).collect());
-        self.held.keep(&topics);
-        (self.topics, self.groups) = (topics, groups);
+        (self.topics, self.groups) = (Arc::new(topics), groups);
+        self.held.keep(&self.topics);
         Ok(())
     }
 
@@ -362,3 +364,6 @@ fn topics(entities: &[String]) -> Result<Vec<Topic>, ApiError> {
     };
     entities.iter().map(topic).collect()
 }
+
+#[cfg(test)]
+mod tests;

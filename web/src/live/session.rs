@@ -26,7 +26,7 @@ pub(super) struct Sessions(Mutex<HashMap<[u8; 32], Session>>);
 #[derive(Debug)]
 struct Session {
     owner: Uuid,
-    topics: HashSet<Topic>,
+    topics: Arc<HashSet<Topic>>,
     /// Ends the connection, in favour of another one.
     over: CancellationToken,
     /// When it was lost; `None` while it is there.
@@ -57,7 +57,7 @@ impl Sessions {
         let (key, over) = (secret::sha256(&token), CancellationToken::new());
         let session = Session {
             owner,
-            topics: HashSet::new(),
+            topics: Arc::default(),
             over: over.clone(),
             lost: None,
         };
@@ -85,14 +85,14 @@ impl Session {
 
 impl Held {
     /// Keeps what the connection is subscribed to.
-    pub(super) fn keep(&self, topics: &HashSet<Topic>) {
+    pub(super) fn keep(&self, topics: &Arc<HashSet<Topic>>) {
         if let Some(session) = self.sessions.all().get_mut(&self.key) {
-            session.topics.clone_from(topics);
+            session.topics = topics.clone();
         }
     }
 
     /// The subscriptions of the owner's connection with this token, which is over now.
-    pub(super) fn resume(&self, token: &str) -> Option<HashSet<Topic>> {
+    pub(super) fn resume(&self, token: &str) -> Option<Arc<HashSet<Topic>>> {
         let (key, mut all) = (secret::sha256(token), self.sessions.all());
         let found = all.get(&key)?;
         if key == self.key || found.owner != self.owner || !found.is_good(Instant::now()) {
@@ -129,8 +129,8 @@ mod tests {
 
     const OWNER: Uuid = Uuid::from_u128(1);
 
-    fn topics() -> HashSet<Topic> {
-        HashSet::from([Topic::Group(Uuid::from_u128(7))])
+    fn topics() -> Arc<HashSet<Topic>> {
+        Arc::new(HashSet::from([Topic::Group(Uuid::from_u128(7))]))
     }
 
     fn held(sessions: &Arc<Sessions>) -> Held {
