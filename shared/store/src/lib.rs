@@ -30,6 +30,7 @@ pub mod guest;
 pub mod history;
 pub mod host;
 pub mod ingest;
+pub mod live;
 pub mod lockout;
 pub mod login;
 pub mod overview;

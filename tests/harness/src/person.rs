@@ -32,18 +32,18 @@ impl Person {
     pub async fn first(log: &Path) -> anyhow::Result<Self> {
         let address = said(log, "vmscope is ready: ").await?;
         let code = said(log, "set-up code: ").await?;
-        Self::set_up(address, &code)
+        Self::with_code(&address, &code)
     }
 
-    /// The first user of the web service at `address` (`http://...`), made with this code.
+    /// The first user at `address` (`http://...`), made with a set-up code.
     ///
     /// # Errors
-    /// When it refuses.
-    pub fn set_up(address: String, code: &str) -> anyhow::Result<Self> {
+    /// When the server does not answer, or refuses.
+    pub fn with_code(address: &str, code: &str) -> anyhow::Result<Self> {
         let agent = agent();
         let body = json!({"code": code, "name": NAME, "password": PASSWORD});
         post(&agent, &format!("{address}/api/v1/setup"), &body)?;
-        Self::at(agent, address)
+        Self::at(agent, address.to_owned())
     }
 
     /// The same user at a later start.
@@ -65,14 +65,29 @@ impl Person {
         })
     }
 
-    /// What programs send to be this person.
+    /// Where it is: `http://...`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The access token.
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// Where it is: `http://...`.
-    pub fn address(&self) -> &str {
-        &self.address
+    /// The `data` of an answer to a request with a body.
+    ///
+    /// # Errors
+    /// When the answer is no success.
+    pub fn send(&self, method: &str, path: &str, body: &Json) -> anyhow::Result<Json> {
+        let url = format!("{}{path}", self.address);
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(&url)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .body(body.to_string())?;
+        data(&url, self.agent.run(request)?)
     }
 
     /// The `data` of an answer to GET.

@@ -17,6 +17,7 @@ mod history;
 mod ingest;
 mod ledger;
 mod lists;
+mod live;
 mod logins;
 mod people;
 mod plain;
