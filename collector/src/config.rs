@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 use vmscope_link::IdentityFiles;
 use vmscope_service::{Secret, telemetry};
+use vmscope_storage as storage;
 use vmscope_vault as vault;
 
 /// Everything that can be configured; `packaging/config/collector.toml` documents each key.
@@ -28,6 +29,12 @@ pub struct Config {
     /// What secrets are sealed with, and by that the signatures of the audit trail.
     #[serde(default)]
     pub vault: vault::Config,
+    /// Where files are kept that web servers give out; without a directory this collector makes no exports.
+    #[serde(default)]
+    pub storage: storage::Config,
+    /// Exports that are made while nobody waits.
+    #[serde(default)]
+    pub exports: Exports,
     /// How much agents may ask of it.
     #[serde(default)]
     pub limits: Limits,
@@ -85,6 +92,25 @@ impl Database {
             writers: default_writers(),
             rows_in_flight: default_rows_in_flight(),
             retention_days: default_retention_days(),
+        }
+    }
+}
+
+/// Exports that are made while nobody waits.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Exports {
+    /// Days that their files are kept.
+    pub keep_days: NonZeroU32,
+    /// Bytes of the biggest file.
+    pub file_max_bytes: NonZeroU64,
+}
+
+impl Default for Exports {
+    fn default() -> Self {
+        Self {
+            keep_days: NonZeroU32::MIN.saturating_add(6),
+            file_max_bytes: NonZeroU64::MIN.saturating_add((10 << 30) - 1),
         }
     }
 }
@@ -185,8 +211,9 @@ mod tests {
             })
             .fold(String::new(), |text, line| text + line + "\n");
         assert_ne!(all, DOCUMENTED);
-        // These two have no default that could be stated: an example stands in their place.
+        // These have no default that could be stated: an example stands in their place.
         let mut all = parse(&all).expect("every key");
+        assert!(all.storage.dir.take().is_some());
         assert!(all.database.web_role.take().is_some());
         assert!(all.vault.master_keys.take().is_some());
         assert_eq!(format!("{all:?}"), format!("{documented:?}"));

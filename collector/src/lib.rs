@@ -2,7 +2,7 @@
 //!
 //! [`start`] binds both addresses at once and returns; the database may be away and is waited for. The parts:
 //! `ingest` (sessions, budget, writers), `feed` (live samples past the database), `enrol` (certificates: who gets one, who is
-//! let in), `upkeep` (partitions, retention, size), `audit` (signs the trail), `status` (what it says of itself for the health page).
+//! let in), `upkeep` (partitions, retention, size), `job` (exports), `audit` (signs the trail), `status` (what it says of itself for the health page).
 //!
 //! Invariants: what is acknowledged is committed; what is committed is committed once; memory is bounded whoever sends
 //! and however slow the database is.
@@ -14,6 +14,7 @@ mod database;
 mod enrol;
 mod feed;
 mod ingest;
+mod job;
 mod metrics;
 mod setup;
 mod status;
@@ -175,6 +176,13 @@ impl Part {
         let introduction = status::introduce(&database, name.clone(), address.to_string(), writers).await?;
         let mut work = upkeep::spawn(&lifecycle, &database, config.database.retention_days);
         work.extend(audit::spawn(&lifecycle, &database, keys));
+        work.extend(job::spawn(
+            &lifecycle,
+            &database,
+            &name,
+            &config.storage,
+            &config.exports,
+        ));
         let heart = Heart::new(Arc::clone(&database), introduction, metrics.clone(), work);
         lifecycle.spawn("status", heart.run(lifecycle.stopping()));
         let gate = Arc::new(Gate::new(Arc::clone(&database)));

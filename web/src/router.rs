@@ -4,8 +4,8 @@ use crate::access::Access::{Login, Needs, OwnPassword, Public};
 use crate::access::Routes;
 use crate::api::extract::MAX_BODY_BYTES;
 use crate::api::{
-    agent, audit, document, gap, group, host, key, live, login, me, metric, overview, role, series, session,
-    setup, system, token, totp, user, user_access, vm,
+    agent, audit, document, export, gap, group, host, job, key, live, login, me, metric, overview, role,
+    series, session, setup, system, token, totp, user, user_access, vm,
 };
 use crate::assets;
 use crate::auth::Visitor;
@@ -50,6 +50,19 @@ fn resources(routes: Routes) -> Routes {
         .route(Login, routes!(metric::list_metrics))
         .route(Login, routes!(series::get_series))
         .route(Needs("ledger.read"), routes!(gap::list_gaps))
+        .route(Needs("vm.read"), routes!(export::export_vms))
+        .route(Needs("host.read"), routes!(export::export_hosts))
+        .route(Needs("ledger.read"), routes!(export::export_gaps))
+        .route(Login, routes!(export::export_history))
+        .route(
+            Needs("export.create"),
+            routes!(job::list_exports, job::create_export),
+        )
+        .route(
+            Needs("export.create"),
+            routes!(job::get_export, job::remove_export),
+        )
+        .route(Needs("export.create"), routes!(job::get_export_file))
         .route(Needs("system.read"), routes!(system::get_system))
         .route(Needs("system.read"), routes!(agent::list_agents))
         .route(Login, routes!(live::open_live))

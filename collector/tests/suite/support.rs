@@ -74,6 +74,8 @@ impl Site {
             authority: None,
             database: config::Database::new(Secret::new(url.to_owned())),
             vault: vmscope_vault::Config::default(),
+            storage: vmscope_storage::Config::default(),
+            exports: config::Exports::default(),
             limits: config::Limits::default(),
             telemetry: telemetry::Config::default(),
         };

@@ -12,6 +12,7 @@
 use crate::schema::layout;
 use crate::{Error, Store};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use tokio_postgres::Row;
 use vmscope_model::rate::{HOLE_S, STRETCHED_S};
@@ -24,7 +25,7 @@ const LOOKBACK_S: u32 = 2 * STRETCHED_S;
 const USUAL_OF: u32 = 1000;
 
 /// How samples of one step become one value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Function {
     /// Mean; of rates: the whole increase over the whole time. States take the last.
     #[default]

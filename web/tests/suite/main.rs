@@ -5,6 +5,7 @@
 mod account;
 mod attack;
 mod contract;
+mod exports;
 mod fleet;
 mod ledger;
 mod live;

@@ -55,9 +55,30 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if let Some(name) = nul(&json) {
         return Err(ApiError::field(&name, Fault::ControlCharacter));
     }
+    typed(json)
+}
+
+fn typed<T: DeserializeOwned>(json: Json) -> Result<T, ApiError> {
     serde_path_to_error::deserialize(json).map_err(|error| {
         let path = error.path().to_string();
         ApiError::Fields(vec![mistake(&path, &error.inner().to_string())])
+    })
+}
+
+/// The field `name` of a body as `T`, where the type depends on another field.
+///
+/// # Errors
+/// [`ApiError::Fields`] with the path in the whole body.
+pub(crate) fn part<T: DeserializeOwned>(name: &str, json: Json) -> Result<T, ApiError> {
+    typed(json).map_err(|error| match error {
+        ApiError::Fields(mut fields) => {
+            for field in &mut fields {
+                let dot = if field.name.is_empty() { "" } else { "." };
+                field.name = format!("{name}{dot}{}", field.name);
+            }
+            ApiError::Fields(fields)
+        }
+        error => error,
     })
 }
 
