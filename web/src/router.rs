@@ -22,12 +22,16 @@ use axum::response::Response;
 use axum::{Extension, Router, routing};
 use std::time::Duration;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use vmscope_export::Format;
 
 /// Where the API lives.
 const API: &str = "/api/v1";
+/// Files that are compressed already.
+const PARQUET: &str = Format::Parquet.content_type();
 /// How long a request may take until its answer begins.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -141,7 +145,10 @@ pub(crate) fn build(app: App, requests: Requests) -> Router {
         .layer(from_fn_with_state(app.clone(), limit))
         .layer(from_fn(error::localise))
         .layer(from_fn(assets::secure))
-        .layer(CompressionLayer::new())
+        .layer(
+            CompressionLayer::new()
+                .compress_when(DefaultPredicate::new().and(NotForContentType::const_new(PARQUET))),
+        )
         .layer(Extension(app.clone()))
         .layer(from_fn_with_state(requests, observe::observe))
         .with_state(app)
