@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use vmscope_export::{List, Spec};
+use vmscope_export::{HistoryQuery, List, Spec};
 use vmscope_model::access::Subject;
 use vmscope_store::audit;
 use vmscope_store::export::job::{self, NewJob, State as JobState};
@@ -253,8 +253,13 @@ fn checked(what: Exported, query: Json, caller: &Caller) -> Result<List, ApiErro
         Exported::History if query.get("format").is_some() => {
             return Err(ApiError::field("query.format", Fault::Unknown));
         }
-        Exported::History => List::History(extract::part::<HistoryExport>("query", query)?.check()?),
+        Exported::History => List::History(history(query)?),
     })
+}
+
+fn history(query: Json) -> Result<HistoryQuery, ApiError> {
+    let wanted: HistoryExport = extract::part("query", query)?;
+    wanted.check().map_err(|error| extract::within("query", error))
 }
 
 /// An export that the caller may see: his own, or any with `export.manage`.

@@ -70,7 +70,12 @@ fn typed<T: DeserializeOwned>(json: Json) -> Result<T, ApiError> {
 /// # Errors
 /// [`ApiError::Fields`] with the path in the whole body.
 pub(crate) fn part<T: DeserializeOwned>(name: &str, json: Json) -> Result<T, ApiError> {
-    typed(json).map_err(|error| match error {
+    typed(json).map_err(|error| within(name, error))
+}
+
+/// An error of what is in the field `name`, as one of the whole body.
+pub(crate) fn within(name: &str, error: ApiError) -> ApiError {
+    match error {
         ApiError::Fields(mut fields) => {
             for field in &mut fields {
                 let dot = if field.name.is_empty() { "" } else { "." };
@@ -79,7 +84,7 @@ pub(crate) fn part<T: DeserializeOwned>(name: &str, json: Json) -> Result<T, Api
             ApiError::Fields(fields)
         }
         error => error,
-    })
+    }
 }
 
 /// Where a text with a NUL character is, if there is one: PostgreSQL has no such text.

@@ -3,8 +3,8 @@
 mod body;
 mod export;
 
-pub(crate) use body::part;
 pub use body::{Body, MAX_BODY_BYTES};
+pub(crate) use body::{part, within};
 pub use export::ExportParams;
 
 use crate::error::ApiError;
