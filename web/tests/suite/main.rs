@@ -5,6 +5,7 @@
 mod account;
 mod attack;
 mod contract;
+mod export_jobs;
 mod exports;
 mod fleet;
 mod ledger;
