@@ -250,7 +250,7 @@ async fn only_a_few_files_are_made_and_sent_at_once() {
             fetch(address, "GET", "/api/v1/gaps/export", &headers).await
         })
     };
-    let begun = [begin(), begin(), begin(), begin()];
+    let blocked = [begin(), begin(), begin(), begin()];
     let vms = async || server.get("/api/v1/vms/export").await;
     let refused = loop {
         let answer = vms().await;
@@ -260,7 +260,7 @@ async fn only_a_few_files_are_made_and_sent_at_once() {
     };
     assert_eq!((refused.status, code(&refused)), (429, json!(42_902)));
     blocker.batch_execute("COMMIT").await.expect("let go");
-    for answer in begun {
+    for answer in blocked {
         let answer = answer.await.expect("an answer");
         assert_eq!(
             (answer.status, records(&answer.body).len()),
