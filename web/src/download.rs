@@ -10,12 +10,16 @@ use crate::state::App;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use vmscope_export::{Entities, Export, Format, List};
 use vmscope_storage::{Key, Storage};
 use vmscope_store::audit;
@@ -40,11 +44,17 @@ const FIRST_PIECE: Duration = Duration::from_secs(10);
 enum Broken {
     #[error("rows can't be had any more")]
     Export(#[source] vmscope_export::Error),
-    #[error("the server stops")]
-    Stopping,
+    #[error("its reader has gone or takes nothing")]
+    Reader,
     #[error("it takes too long")]
     TooLong,
+    #[error("the server stops")]
+    Stopping,
+    #[error("it was given up")]
+    GivenUp,
 }
+
+type Piece = Result<Bytes, Broken>;
 
 /// Sends a list as a file, as far as the caller may see it.
 pub(crate) async fn send(
@@ -64,16 +74,10 @@ pub(crate) async fn send(
     let source = list.open(&app.store, caller.rights()).await?;
     let export = Export::new(source, format)?;
     let (sender, mut pieces) = mpsc::channel(PIECES);
-    let stopping = app.lifecycle.stopping();
+    let is_whole = Arc::new(AtomicBool::new(false));
+    let make = make(export, sender, Arc::clone(&is_whole), app.lifecycle.stopping());
     app.lifecycle.spawn_finite("export", async move {
-        let end = tokio::select! {
-            end = timeout(LONGEST, feed(export, &sender)) => end.unwrap_or(Err(Broken::TooLong)),
-            () = stopping.cancelled() => Err(Broken::Stopping),
-        };
-        if let Err(broken) = end {
-            // A reader that has gone wants no reason.
-            let _ = timeout(STALLED, sender.send(Err(broken))).await;
-        }
+        make.await;
         drop::<OwnedSemaphorePermit>(permit);
     });
     let first = match timeout(FIRST_PIECE, pieces.recv()).await {
@@ -82,24 +86,55 @@ pub(crate) async fn send(
         Err(_) => None,
     };
     audit::record(&app.store, &caller.context(), &entry).await?;
-    let rest = stream::poll_fn(move |context| pieces.poll_recv(context));
-    let body = futures_util::StreamExt::chain(stream::iter(first), rest);
+    let body = StreamExt::chain(stream::iter(first), rest(pieces, is_whole));
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
-/// Makes the file, no faster than it is read.
-async fn feed(mut export: Export, pieces: &mpsc::Sender<Result<Bytes, Broken>>) -> Result<(), Broken> {
+/// Makes a file until it is whole, or there is a reason not to.
+async fn make(
+    export: Export,
+    pieces: mpsc::Sender<Piece>,
+    is_whole: Arc<AtomicBool>,
+    stopping: CancellationToken,
+) {
+    let end = tokio::select! {
+        end = timeout(LONGEST, feed(export, &pieces)) => end.unwrap_or(Err(Broken::TooLong)),
+        () = stopping.cancelled() => Err(Broken::Stopping),
+    };
+    match end {
+        Ok(()) => is_whole.store(true, Ordering::Release),
+        // When there is no room for the reason, the file breaks off all the same: it is not whole.
+        Err(broken) => _ = pieces.try_send(Err(broken)),
+    }
+}
+
+/// Gives the pieces of a file, no faster than they are taken.
+async fn feed(mut export: Export, pieces: &mpsc::Sender<Piece>) -> Result<(), Broken> {
     while let Some(piece) = export.next().await.map_err(Broken::Export)? {
         let sent = timeout(STALLED, pieces.send(Ok(piece.into()))).await;
         if !matches!(sent, Ok(Ok(()))) {
-            tracing::debug!(
-                export.rows = export.rows(),
-                "the reader of an export has gone or takes nothing"
-            );
-            return Ok(());
+            return Err(Broken::Reader);
         }
     }
     Ok(())
+}
+
+/// The pieces after the first; an error at the end when the file is not whole, so that nobody takes it for such.
+fn rest(mut pieces: mpsc::Receiver<Piece>, is_whole: Arc<AtomicBool>) -> impl Stream<Item = Piece> {
+    let mut is_over = false;
+    let all = stream::poll_fn(move |context| {
+        let piece = std::task::ready!(pieces.poll_recv(context));
+        if piece.is_none() && !std::mem::replace(&mut is_over, true) && !is_whole.load(Ordering::Acquire) {
+            return Poll::Ready(Some(Err(Broken::GivenUp)));
+        }
+        Poll::Ready(piece)
+    });
+    all.inspect(|piece| {
+        if let Err(broken) = piece {
+            let error = broken as &dyn std::error::Error;
+            tracing::warn!(error, "a file that was being sent breaks off");
+        }
+    })
 }
 
 /// Sends a file that is in storage.

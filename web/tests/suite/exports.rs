@@ -3,6 +3,7 @@
 use crate::fleet::{self, BUSY, HOST, IDLE, TICKS};
 use crate::support::{Server, fetch};
 use serde_json::{Value as Json, json};
+use std::io::Read;
 use uuid::Uuid;
 use vmscope_model::access::{Scope, VIEWER};
 use vmscope_store::testing::Database;
@@ -270,4 +271,35 @@ async fn only_a_few_files_are_made_and_sent_at_once() {
         );
     }
     while vms().await.status != 200 {}
+}
+
+/// Otherwise half a file would look like all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_breaks_off_ends_with_an_error() {
+    let database = postgres().await;
+    // Bigger than what the network keeps by itself.
+    let statements = "INSERT INTO host (uuid, name) VALUES (gen_random_uuid(), repeat('h', 100));
+        INSERT INTO vm (uuid, host_id, name) SELECT gen_random_uuid(), (SELECT id FROM host), repeat('x', 100) || i
+        FROM generate_series(1, 100000) AS i";
+    let client = database.client().await.expect("a client");
+    client.batch_execute(statements).await.expect("many");
+    let server = Server::over(database.url()).await;
+    let uri = format!("http://{}/api/v1/vms/export", server.address);
+    let bearer = format!("Bearer {}", server.token.clone().expect("a token"));
+    let begin = move || {
+        let config = ureq::Agent::config_builder().proxy(None).build();
+        let request = ureq::Agent::new_with_config(config)
+            .get(uri)
+            .header("Authorization", bearer);
+        let mut reader = request.call().expect("an answer").into_body().into_reader();
+        let mut beginning = [0; 3];
+        reader.read_exact(&mut beginning).expect("a beginning");
+        assert_eq!(&beginning, b"id,");
+        reader
+    };
+    let mut reader = tokio::task::spawn_blocking(begin).await.expect("a client");
+    database.cut_connections().await.expect("cut");
+    let end = move || std::io::copy(&mut reader, &mut std::io::sink());
+    let end = tokio::task::spawn_blocking(end).await.expect("a client");
+    assert!(end.is_err(), "{end:?} bytes as if they were all");
 }
