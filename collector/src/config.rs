@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use vmscope_link::IdentityFiles;
 use vmscope_service::{Secret, telemetry};
+use vmscope_storage as storage;
 use vmscope_vault as vault;
 
 /// Everything that can be configured; `packaging/config/collector.toml` documents each key.
@@ -31,6 +32,12 @@ pub struct Config {
     /// What secrets are sealed with, and by that the signatures of the audit trail.
     #[serde(default)]
     pub vault: vault::Config,
+    /// Where files are kept that web servers give out; without a directory this collector makes no exports.
+    #[serde(default)]
+    pub storage: storage::Config,
+    /// Exports that are made while nobody waits.
+    #[serde(default)]
+    pub exports: Exports,
     /// How much agents may ask of it.
     #[serde(default)]
     pub limits: Limits,
@@ -158,6 +165,25 @@ impl Default for Retention {
     }
 }
 
+/// Exports that are made while nobody waits.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Exports {
+    /// Days that their files are kept.
+    pub keep_days: NonZeroU32,
+    /// Bytes of the biggest file.
+    pub file_max_bytes: NonZeroU64,
+}
+
+impl Default for Exports {
+    fn default() -> Self {
+        Self {
+            keep_days: NonZeroU32::MIN.saturating_add(6),
+            file_max_bytes: NonZeroU64::MIN.saturating_add((10 << 30) - 1),
+        }
+    }
+}
+
 /// How much agents may ask of a collector. Over a limit of frames or rows a session is read later, over one of sessions
 /// it is refused and comes again.
 #[derive(Debug, Clone, Deserialize)]
@@ -250,9 +276,10 @@ mod tests {
             })
             .fold(String::new(), |text, line| text + line + "\n");
         assert_ne!(all, DOCUMENTED);
-        // These three have no default that could be stated: an example stands in their place.
+        // These have no default that could be stated: an example stands in their place.
         let mut all = parse(&all).expect("every key");
         assert!(all.database.capacity_bytes.take().is_some());
+        assert!(all.storage.dir.take().is_some());
         assert!(all.database.web_role.take().is_some());
         assert!(all.vault.master_keys.take().is_some());
         assert_eq!(format!("{all:?}"), format!("{documented:?}"));

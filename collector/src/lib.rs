@@ -2,7 +2,8 @@
 //!
 //! [`start`] binds both addresses at once and returns; the database may be away and is waited for. The parts:
 //! `ingest` (sessions, budget, writers), `feed` (live samples past the database), `enrol` (certificates: who gets one, who is
-//! let in), `upkeep` (partitions, retention, size), `rollup` (hours and days), `audit` (signs the trail), `status` (what it says of itself for the health page).
+//! let in), `upkeep` (partitions, retention, size), `rollup` (hours and days), `job` (exports), `audit` (signs the trail), `status` (what
+//! it says of itself for the health page).
 //!
 //! Invariants: what is acknowledged is committed; what is committed is committed once; memory is bounded whoever sends
 //! and however slow the database is.
@@ -14,6 +15,7 @@ mod database;
 mod enrol;
 mod feed;
 mod ingest;
+mod job;
 mod metrics;
 mod rollup;
 mod setup;
@@ -177,6 +179,13 @@ impl Part {
         let mut work = upkeep::spawn(&lifecycle, &database, &config);
         work.push(rollup::spawn(&lifecycle, &database, &metrics));
         work.extend(audit::spawn(&lifecycle, &database, keys));
+        work.extend(job::spawn(
+            &lifecycle,
+            &database,
+            &name,
+            &config.storage,
+            &config.exports,
+        ));
         let heart = Heart::new(Arc::clone(&database), introduction, metrics.clone(), work);
         lifecycle.spawn("status", heart.run(lifecycle.stopping()));
         let gate = Arc::new(Gate::new(Arc::clone(&database)));

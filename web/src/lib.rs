@@ -13,6 +13,7 @@ mod certificate;
 pub mod cli;
 pub mod config;
 mod docs;
+mod download;
 pub mod error;
 mod guard;
 pub mod language;
@@ -35,9 +36,11 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use vmscope_link::{Dialer, Identity};
 use vmscope_service::admin::Check;
 use vmscope_service::{Health, Lifecycle, admin};
+use vmscope_storage::Storage;
 use vmscope_store::{Store, schema};
 use vmscope_vault::{KeySource, Vault};
 
@@ -135,6 +138,9 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
         store,
         auth: Arc::new(auth),
         hub,
+        storage: Storage::find(&config.storage),
+        exports: Arc::new(Semaphore::new(download::STREAMS)),
+        lifecycle: lifecycle.clone(),
         stopping: lifecycle.stopping(),
     };
     limit::sweep(lifecycle, app.clone());

@@ -4,8 +4,8 @@ use crate::access::Access::{Login, Needs, OwnPassword, Public};
 use crate::access::Routes;
 use crate::api::extract::MAX_BODY_BYTES;
 use crate::api::{
-    agent, audit, document, gap, group, history, host, key, live, login, me, metric, overview, role, series,
-    session, setup, slow, system, token, totp, user, user_access, vm,
+    agent, audit, document, export, gap, group, history, host, job, key, live, login, me, metric, overview, role,
+    series, session, setup, slow, system, token, totp, user, user_access, vm,
 };
 use crate::assets;
 use crate::auth::Visitor;
@@ -22,12 +22,16 @@ use axum::response::Response;
 use axum::{Extension, Router, routing};
 use std::time::Duration;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use vmscope_export::Format;
 
 /// Where the API lives.
 const API: &str = "/api/v1";
+/// Files that are compressed already.
+const PARQUET: &str = Format::Parquet.content_type();
 /// How long a request may take until its answer begins.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -53,6 +57,19 @@ fn resources(routes: Routes) -> Routes {
         .route(Login, routes!(history::query_history))
         .route(Login, routes!(history::get_top))
         .route(Needs("ledger.read"), routes!(gap::list_gaps))
+        .route(Needs("vm.read"), routes!(export::export_vms))
+        .route(Needs("host.read"), routes!(export::export_hosts))
+        .route(Needs("ledger.read"), routes!(export::export_gaps))
+        .route(Login, routes!(export::export_history))
+        .route(
+            Needs("export.create"),
+            routes!(job::list_exports, job::create_export),
+        )
+        .route(
+            Needs("export.create"),
+            routes!(job::get_export, job::remove_export),
+        )
+        .route(Needs("export.create"), routes!(job::get_export_file))
         .route(Needs("system.read"), routes!(system::get_system))
         .route(Needs("system.read"), routes!(agent::list_agents))
         .route(Login, routes!(live::open_live))
@@ -131,7 +148,10 @@ pub(crate) fn build(app: App, requests: Requests) -> Router {
         .layer(from_fn_with_state(app.clone(), limit))
         .layer(from_fn(error::localise))
         .layer(from_fn(assets::secure))
-        .layer(CompressionLayer::new())
+        .layer(
+            CompressionLayer::new()
+                .compress_when(DefaultPredicate::new().and(NotForContentType::const_new(PARQUET))),
+        )
         .layer(Extension(app.clone()))
         .layer(from_fn_with_state(requests, observe::observe))
         .with_state(app)

@@ -9,6 +9,7 @@
 mod audit;
 mod certificates;
 mod cli;
+mod exports;
 mod failures;
 mod feed;
 mod flow;

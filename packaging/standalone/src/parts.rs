@@ -31,7 +31,7 @@ pub(crate) async fn start(
     );
     let identities = Identities::prepare(data_dir)?;
     let vault = vault(data_dir)?;
-    let (collector, code) = start_collector(&identities, urls, vault.clone(), lifecycle)
+    let (collector, code) = start_collector(data_dir, &identities, urls, vault.clone(), lifecycle)
         .await
         .context("collector")?;
     let web = start_web(options, data_dir, &identities, urls, vault, collector, lifecycle)
@@ -55,7 +55,15 @@ fn vault(data_dir: &Path) -> anyhow::Result<vmscope_vault::Config> {
     })
 }
 
+/// Exports, in the data directory.
+fn storage(data_dir: &Path) -> vmscope_storage::Config {
+    vmscope_storage::Config {
+        dir: Some(data_dir.join("files")),
+    }
+}
+
 async fn start_collector(
+    data_dir: &Path,
     identities: &Identities,
     urls: &Urls,
     vault: vmscope_vault::Config,
@@ -74,6 +82,8 @@ async fn start_collector(
         },
         vault,
         retention: vmscope_collector::config::Retention::default(),
+        storage: storage(data_dir),
+        exports: vmscope_collector::config::Exports::default(),
         limits: vmscope_collector::config::Limits::default(),
         telemetry: telemetry::Config::default(),
     };
@@ -103,6 +113,7 @@ async fn start_web(
             url: Secret::new(urls.web.clone()),
         },
         vault,
+        storage: storage(data_dir),
         limits: vmscope_web::limit::Config::default(),
         tls: None,
         state_dir: data_dir.join("web"),

@@ -4,13 +4,14 @@
 //! insert at the same time, one of them inserts and both read.
 
 use crate::{Error, Store};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::GenericClient;
 use uuid::Uuid;
 use vmscope_model::{Entity, HostId, Kind, Owner, VmId};
 
 /// A thing as the API names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reference {
     /// A host.
     Host(HostId),

@@ -2,9 +2,12 @@
 
 use crate::access::{host_within, vm_within};
 use crate::entity::Reference;
+use crate::export::Selection;
 use crate::{Error, Page, Paging, Store};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use vmscope_model::access::Reach;
 use vmscope_model::{Cause, HostId, Position, VmId};
 
@@ -91,7 +94,7 @@ pub struct Entry {
 }
 
 /// Which entries of the ledger, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Filter {
     /// Only those of this host and its VMs.
     pub host: Option<HostId>,
@@ -105,9 +108,12 @@ pub struct Filter {
     pub from: Option<Timestamp>,
     /// Only those that begin at this moment or earlier.
     pub to: Option<Timestamp>,
-    /// Only those of virtual machines within this, and of whole hosts within it.
+    /// Only those of virtual machines within this, and of whole hosts within it. Is not written down: whoever reads a filter
+    /// again asks for the reach of that moment.
+    #[serde(skip)]
     pub reach: Reach,
-    /// Page.
+    /// Page; an export has all.
+    #[serde(skip)]
     pub paging: Paging,
 }
 
@@ -132,67 +138,69 @@ WHERE ($1::uuid IS NULL OR g.host_id = (SELECT id FROM host WHERE uuid = $1))
   AND ($3::text IS NULL OR g.cause = $3) AND ($4::text IS NULL OR g.metric_group = $4)
   AND ($5::timestamptz IS NULL OR g.to_at >= $5) AND ($6::timestamptz IS NULL OR g.from_at <= $6)";
 
+/// Of the entries `$1` to `$6` choose, those within the reach `$7`, `$8`.
+fn chosen() -> String {
+    let (host, vm) = (host_within("g.host_id", 7, 8), vm_within("g.vm_id", 7, 8));
+    format!("{CHOSEN}\n  AND CASE WHEN g.vm_id IS NULL THEN {host} ELSE {vm} END")
+}
+
+/// The newest first.
+const ORDER: &str = "ORDER BY g.to_at DESC, g.id DESC";
+
+/// The entries in their order; `page` cuts one out before names are looked up.
+fn statement(page: &str) -> String {
+    let chosen = chosen();
+    format!(
+        "\nSELECT g.*, h.uuid AS host_uuid, h.name AS host_name, v.uuid AS vm_uuid, v.name AS vm_name
+FROM (SELECT g.* FROM gap g {chosen}{page}) g
+JOIN host h ON h.id = g.host_id LEFT JOIN vm v ON v.id = g.vm_id\n{ORDER}"
+    )
+}
+
+/// The entries of a filter, the newest first, on all pages.
+pub(crate) fn selection(filter: &Filter) -> Selection {
+    Selection {
+        statement: statement(""),
+        parameters: vec![
+            Box::new(filter.host.map(|host| host.0)),
+            Box::new(filter.vm.map(|vm| vm.0)),
+            Box::new(filter.cause.clone()),
+            Box::new(filter.group.clone()),
+            Box::new(filter.from),
+            Box::new(filter.to),
+            Box::new(filter.reach.allowed().map(<[_]>::to_vec)),
+            Box::new(filter.reach.denied().to_vec()),
+        ],
+    }
+}
+
 /// The ledger, a page at a time.
 ///
 /// # Errors
 /// The database's failures.
 pub async fn page(store: &Store, filter: &Filter) -> Result<(Page<Entry>, Vec<CauseTotal>), Error> {
-    let within = |allowed: u8, denied: u8| {
-        let (host, vm) = (
-            host_within("g.host_id", allowed, denied),
-            vm_within("g.vm_id", allowed, denied),
-        );
-        format!("\n  AND CASE WHEN g.vm_id IS NULL THEN {host} ELSE {vm} END")
-    };
-    let entries = format!(
-        "-- page_gaps
-SELECT g.*, h.uuid AS host_uuid, h.name AS host_name, v.uuid AS vm_uuid, v.name AS vm_name
-FROM (SELECT g.* FROM gap g {CHOSEN}{}\nORDER BY g.to_at DESC, g.id DESC LIMIT $7 OFFSET $8) g
-JOIN host h ON h.id = g.host_id LEFT JOIN vm v ON v.id = g.vm_id
-ORDER BY g.to_at DESC, g.id DESC",
-        within(9, 10)
-    );
+    let page = format!("\n{ORDER} LIMIT $9 OFFSET $10");
+    let entries = format!("-- page_gaps{}", statement(&page));
     let totals = format!(
         "-- total_gaps
-SELECT g.cause, count(*), coalesce(sum(g.ticks), 0)::int8, count(*) FILTER (WHERE g.ticks = 0 AND g.cause <> $7)
-FROM gap g {CHOSEN}{}\nGROUP BY g.cause ORDER BY count(*) DESC, g.cause",
-        within(8, 9)
+SELECT g.cause, count(*), coalesce(sum(g.ticks), 0)::int8, count(*) FILTER (WHERE g.ticks = 0 AND g.cause <> $9)
+FROM gap g {}\nGROUP BY g.cause ORDER BY count(*) DESC, g.cause",
+        chosen()
     );
-    let (host, vm) = (filter.host.map(|host| host.0), filter.vm.map(|vm| vm.0));
     let (limit, offset) = (filter.paging.limit(), filter.paging.offset());
-    let Filter {
-        cause,
-        group,
-        from,
-        to,
-        ..
-    } = filter;
-    let (allowed, denied) = (filter.reach.allowed(), filter.reach.denied());
+    let selection = selection(filter);
+    let clock_step = Cause::ClockStep.name();
+    let mut parameters = selection.parameters();
+    parameters.push(&clock_step);
     let client = store.get().await?;
     let totals = client
-        .query(
-            &totals,
-            &[
-                &host,
-                &vm,
-                cause,
-                group,
-                from,
-                to,
-                &Cause::ClockStep.name(),
-                &allowed,
-                &denied,
-            ],
-        )
+        .query(&totals, &parameters)
         .await
         .map_err(Error::statement("total_gaps"))?;
+    parameters.pop();
+    parameters.extend::<[&(dyn ToSql + Sync); 2]>([&limit, &offset]);
     let rows = client
-        .query(
-            &entries,
-            &[
-                &host, &vm, cause, group, from, to, &limit, &offset, &allowed, &denied,
-            ],
-        )
+        .query(&entries, &parameters)
         .await
         .map_err(Error::statement("page_gaps"))?;
     let totals: Vec<CauseTotal> = totals.iter().map(total).collect();
@@ -212,7 +220,7 @@ fn total(row: &Row) -> CauseTotal {
     }
 }
 
-fn entry(row: &Row) -> Entry {
+pub(crate) fn entry(row: &Row) -> Entry {
     let position = |epoch: &str, sequence: &str| {
         let epoch: Option<i64> = row.get(epoch);
         let sequence: Option<i64> = row.get(sequence);

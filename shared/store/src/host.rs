@@ -1,9 +1,12 @@
 //! Hosts, as lists and pages show them.
 
 use crate::access::{host_within, vm_within};
+use crate::export::Selection;
 use crate::{Error, Order, Page, Paging, REPORTING_S, Store, page};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use vmscope_model::HostId;
 use vmscope_model::access::Reach;
 
@@ -43,7 +46,7 @@ pub struct Host {
 }
 
 /// By what hosts are sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Sort {
     /// Name.
     #[default]
@@ -53,17 +56,20 @@ pub enum Sort {
 }
 
 /// Which hosts, in which order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Filter {
     /// Part of the name in any case, or the beginning of the UUID; empty for all.
     pub search: String,
-    /// Only hosts within this.
+    /// Only hosts within this. Neither reach is written down: whoever reads a filter again asks for those of that moment.
+    #[serde(skip)]
     pub reach: Reach,
     /// Of their virtual machines, only those within this are counted.
+    #[serde(skip)]
     pub vm_reach: Reach,
     /// Order.
     pub order: Order<Sort>,
-    /// Page.
+    /// Page; an export has all.
+    #[serde(skip)]
     pub paging: Paging,
 }
 
@@ -77,47 +83,61 @@ LEFT JOIN LATERAL (
     SELECT max(last_tick_at) AS last_sample_at FROM ingest_progress WHERE host_id = h.id
 ) p ON true";
 
-/// Hosts, a page at a time.
-///
-/// # Errors
-/// The database's failures.
-pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Host>, Error> {
+/// The hosts of a filter.
+fn chosen() -> String {
+    let within = host_within("h.id", 4, 5);
+    format!("\nWHERE (h.name ILIKE $2 OR h.uuid::text LIKE $3)\n  AND {within}")
+}
+
+/// The hosts of a filter in its order, on all pages.
+pub(crate) fn selection(filter: &Filter) -> Selection {
     let column = match filter.order.by {
         Sort::Name => "h.name",
         Sort::LastSampleAt => "p.last_sample_at",
     };
     let order = filter.order.clause(column, "h.id");
-    let chosen = |first: u8| {
-        let (second, within) = (first + 1, host_within("h.id", first + 2, first + 3));
-        format!("\nWHERE (h.name ILIKE ${first} OR h.uuid::text LIKE ${second})\n  AND {within}")
-    };
-    let count = format!("-- count_hosts\nSELECT count(*) FROM host h{}", chosen(1));
-    let statement = format!("-- list_hosts{HOST}{}\n{order} LIMIT $6 OFFSET $7", chosen(2));
     let (name, uuid) = page::patterns(&filter.search);
-    let (allowed, denied) = (filter.reach.allowed(), filter.reach.denied());
+    Selection {
+        statement: format!("{HOST}{}\n{order}", chosen()),
+        parameters: vec![
+            Box::new(REPORTING_S),
+            Box::new(name),
+            Box::new(uuid),
+            Box::new(filter.reach.allowed().map(<[_]>::to_vec)),
+            Box::new(filter.reach.denied().to_vec()),
+        ],
+    }
+}
+
+/// Hosts, a page at a time.
+///
+/// # Errors
+/// The database's failures.
+pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Host>, Error> {
+    // The first parameter is the list's alone, but its type has to be known.
+    let count = format!(
+        "-- count_hosts\nSELECT count(*) FROM host h{}\n  AND $1::int8 IS NOT NULL",
+        chosen()
+    );
+    let selection = selection(filter);
+    let statement = format!("-- list_hosts{} LIMIT $6 OFFSET $7", selection.statement);
+    let (limit, offset) = (filter.paging.limit(), filter.paging.offset());
+    let mut parameters = selection.parameters();
     let client = store.get().await?;
     let total = client
-        .query_one(&count, &[&name, &uuid, &allowed, &denied])
+        .query_one(&count, &parameters)
         .await
         .map_err(Error::statement("count_hosts"))?;
+    parameters.extend::<[&(dyn ToSql + Sync); 2]>([&limit, &offset]);
     let rows = client
-        .query(
-            &statement,
-            &[
-                &REPORTING_S,
-                &name,
-                &uuid,
-                &allowed,
-                &denied,
-                &filter.paging.limit(),
-                &filter.paging.offset(),
-            ],
-        )
+        .query(&statement, &parameters)
         .await
         .map_err(Error::statement("list_hosts"))?;
     drop(client);
+    let mut items: Vec<Host> = rows.iter().map(host).collect();
+    count_states(store, &mut items, &filter.vm_reach).await?;
     Ok(Page {
-        items: with_states(store, &rows, &filter.vm_reach).await?,
+        items,
         total: total.get(0),
     })
 }
@@ -138,10 +158,16 @@ pub async fn get(store: &Store, id: HostId, reach: &Reach, vm_reach: &Reach) -> 
         .await
         .map_err(Error::statement("get_host"))?;
     drop(client);
-    Ok(with_states(store, &rows, vm_reach).await?.pop())
+    let mut hosts: Vec<Host> = rows.iter().map(host).collect();
+    count_states(store, &mut hosts, vm_reach).await?;
+    Ok(hosts.pop())
 }
 
-async fn with_states(store: &Store, rows: &[Row], reach: &Reach) -> Result<Vec<Host>, Error> {
+/// Counts the virtual machines of hosts, as far as they are within `reach`.
+///
+/// # Errors
+/// The database's failures.
+pub(crate) async fn count_states(store: &Store, hosts: &mut [Host], reach: &Reach) -> Result<(), Error> {
     let statement = format!(
         "-- host_states
 SELECT host_id,
@@ -150,7 +176,6 @@ FROM vm WHERE host_id = ANY ($1) AND {}
 GROUP BY host_id, reported ORDER BY reported",
         vm_within("vm.id", 3, 4)
     );
-    let mut hosts: Vec<Host> = rows.iter().map(host).collect();
     let ids: Vec<i32> = hosts.iter().map(|host| host.host_id).collect();
     let client = store.get().await?;
     let states = client
@@ -166,10 +191,10 @@ GROUP BY host_id, reported ORDER BY reported",
             host.vms_by_state.push((row.get(1), row.get(2)));
         }
     }
-    Ok(hosts)
+    Ok(())
 }
 
-fn host(row: &Row) -> Host {
+pub(crate) fn host(row: &Row) -> Host {
     Host {
         host_id: row.get("id"),
         id: HostId(row.get("uuid")),

@@ -23,6 +23,7 @@ pub mod collector;
 pub mod device;
 pub mod enrolment;
 pub mod entity;
+pub mod export;
 pub mod gap;
 pub mod grant;
 pub mod group;

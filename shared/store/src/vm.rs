@@ -2,8 +2,10 @@
 //! [`REPORTING_S`].
 
 use crate::access::vm_within;
+use crate::export::Selection;
 use crate::{Error, Order, Page, Paging, REPORTING_S, Store, page};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use vmscope_model::access::Reach;
@@ -43,7 +45,7 @@ pub struct Vm {
 }
 
 /// By what VMs are sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Sort {
     /// Name.
     #[default]
@@ -57,7 +59,7 @@ pub enum Sort {
 }
 
 /// What a VM does now, as far as samples tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Reports this state, a libvirt code.
     Reported(i16),
@@ -66,7 +68,7 @@ pub enum State {
 }
 
 /// Which VMs, in which order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Filter {
     /// Part of the name in any case, or the beginning of the UUID; empty for all.
     pub search: String,
@@ -74,11 +76,13 @@ pub struct Filter {
     pub state: Option<State>,
     /// Only VMs of this host.
     pub host: Option<HostId>,
-    /// Only VMs within this.
+    /// Only VMs within this. Is not written down: whoever reads a filter again asks for the reach of that moment.
+    #[serde(skip)]
     pub reach: Reach,
     /// Order.
     pub order: Order<Sort>,
-    /// Page.
+    /// Page; an export has all.
+    #[serde(skip)]
     pub paging: Paging,
 }
 
@@ -96,11 +100,8 @@ WHERE (v.name ILIKE $2 OR v.uuid::text LIKE $3)
       OR v.last_seen_at < now() - make_interval(secs => $1::int8::float8)))
   AND ($5::int2 IS NULL OR v.state = $5) AND ($6::uuid IS NULL OR h.uuid = $6)";
 
-/// VMs, a page at a time.
-///
-/// # Errors
-/// The database's failures.
-pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Vm>, Error> {
+/// The VMs of a filter in its order, on all pages.
+pub(crate) fn selection(filter: &Filter) -> Selection {
     let column = match filter.order.by {
         Sort::Name => "v.name",
         Sort::State => "v.state",
@@ -109,36 +110,46 @@ pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Vm>, Error> {
     };
     let order = filter.order.clause(column, "v.id");
     let within = vm_within("v.id", 7, 8);
-    let count = format!(
-        "-- count_vms\nSELECT count(*) FROM vm v JOIN host h ON h.id = v.host_id{CHOSEN}\n  AND {within}"
-    );
-    let statement = format!("-- list_vms{VM}{CHOSEN}\n  AND {within}\n{order} LIMIT $9 OFFSET $10");
     let (name, uuid) = page::patterns(&filter.search);
-    let host = filter.host.map(|host| host.0);
     let (state, silent) = match filter.state {
         None => (None, None),
         Some(State::Reported(code)) => (Some(code), Some(false)),
         Some(State::Silent) => (None, Some(true)),
     };
+    Selection {
+        statement: format!("{VM}{CHOSEN}\n  AND {within}\n{order}"),
+        parameters: vec![
+            Box::new(REPORTING_S),
+            Box::new(name),
+            Box::new(uuid),
+            Box::new(silent),
+            Box::new(state),
+            Box::new(filter.host.map(|host| host.0)),
+            Box::new(filter.reach.allowed().map(<[_]>::to_vec)),
+            Box::new(filter.reach.denied().to_vec()),
+        ],
+    }
+}
+
+/// VMs, a page at a time.
+///
+/// # Errors
+/// The database's failures.
+pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Vm>, Error> {
+    let count = format!(
+        "-- count_vms\nSELECT count(*) FROM vm v JOIN host h ON h.id = v.host_id{CHOSEN}\n  AND {}",
+        vm_within("v.id", 7, 8)
+    );
+    let selection = selection(filter);
+    let statement = format!("-- list_vms{} LIMIT $9 OFFSET $10", selection.statement);
     let (limit, offset) = (filter.paging.limit(), filter.paging.offset());
-    let (allowed, denied) = (filter.reach.allowed(), filter.reach.denied());
-    let parameters: [&(dyn ToSql + Sync); 10] = [
-        &REPORTING_S,
-        &name,
-        &uuid,
-        &silent,
-        &state,
-        &host,
-        &allowed,
-        &denied,
-        &limit,
-        &offset,
-    ];
+    let mut parameters = selection.parameters();
     let client = store.get().await?;
     let total = client
-        .query_one(&count, &parameters[..8])
+        .query_one(&count, &parameters)
         .await
         .map_err(Error::statement("count_vms"))?;
+    parameters.extend::<[&(dyn ToSql + Sync); 2]>([&limit, &offset]);
     let rows = client
         .query(&statement, &parameters)
         .await
@@ -166,7 +177,7 @@ pub async fn get(store: &Store, id: VmId, reach: &Reach) -> Result<Option<Vm>, E
     Ok(row.as_ref().map(vm))
 }
 
-fn vm(row: &Row) -> Vm {
+pub(crate) fn vm(row: &Row) -> Vm {
     Vm {
         vm_id: row.get("id"),
         id: VmId(row.get("uuid")),

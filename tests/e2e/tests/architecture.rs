@@ -13,6 +13,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("vmscope-store", &["vmscope-model"]),
     ("vmscope-link", &["vmscope-model"]),
     ("vmscope-vault", &["vmscope-model", "vmscope-store"]),
+    ("vmscope-storage", &[]),
+    ("vmscope-export", &["vmscope-model", "vmscope-store"]),
     (
         "vmscope-agent",
         &["vmscope-model", "vmscope-link", "vmscope-service"],
@@ -25,6 +27,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "vmscope-service",
             "vmscope-store",
             "vmscope-vault",
+            "vmscope-storage",
+            "vmscope-export",
         ],
     ),
     (
@@ -35,6 +39,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "vmscope-service",
             "vmscope-store",
             "vmscope-vault",
+            "vmscope-storage",
+            "vmscope-export",
         ],
     ),
     // The all-in-one program is the one place where the three meet.
@@ -46,6 +52,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "vmscope-service",
             "vmscope-store",
             "vmscope-vault",
+            "vmscope-storage",
+            "vmscope-export",
             "vmscope-agent",
             "vmscope-collector",
             "vmscope-web",
@@ -70,6 +78,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("sysinfo", &["vmscope-agent"]),
     ("redis", &["vmscope-segments"]),
     ("axum", &["vmscope-web", "vmscope-service"]),
+    ("parquet", &["vmscope-export"]),
 ];
 
 /// Licences that Apache-2.0 software may be distributed with.

@@ -12,7 +12,6 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use vmscope_model::access::Reach;
 use vmscope_model::{Cause, Group, HostId, Position, VmId};
 use vmscope_store::gap;
 
@@ -180,8 +179,8 @@ impl From<gap::CauseTotal> for CauseTotal {
     }
 }
 
-/// What the caller asks for, once it is known to make sense.
-fn filter(params: GapParams, reach: Reach) -> Result<gap::Filter, ApiError> {
+/// What is asked for, once it is known to make sense, within the caller's reach.
+pub(super) fn filter(params: GapParams, caller: &Caller) -> Result<gap::Filter, ApiError> {
     let paging = page::check(params.page, params.page_size)?;
     if params.from.zip(params.to).is_some_and(|(from, to)| from > to) {
         return Err(ApiError::parameter("from", "must not be after to"));
@@ -195,7 +194,7 @@ fn filter(params: GapParams, reach: Reach) -> Result<gap::Filter, ApiError> {
         group: known("group", params.group, &groups)?,
         from: params.from,
         to: params.to,
-        reach,
+        reach: caller.reach("ledger.read")?,
         paging,
     })
 }
@@ -219,7 +218,7 @@ pub(crate) async fn list_gaps(
     caller: Caller,
     Params(params): Params<GapParams>,
 ) -> Result<Envelope<GapPage>, ApiError> {
-    let filter = filter(params, caller.reach("ledger.read")?)?;
+    let filter = filter(params, &caller)?;
     let (found, totals) = gap::page(&app.store, &filter).await?;
     Ok(Envelope::ok(GapPage {
         items: found.items.into_iter().map(Gap::from).collect(),

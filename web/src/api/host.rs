@@ -188,6 +188,17 @@ pub(super) async fn devices(app: &App, owner: Reference) -> Result<Vec<Device>, 
         .collect())
 }
 
+/// What is asked for, once it is known to make sense, within the caller's reach.
+pub(super) fn filter(params: HostParams, caller: &Caller) -> Result<host::Filter, ApiError> {
+    Ok(host::Filter {
+        paging: page::check(params.page, params.page_size)?,
+        search: params.q,
+        reach: caller.reach("host.read")?,
+        vm_reach: caller.reach_or_nothing("vm.read")?,
+        order: params.sort.order(),
+    })
+}
+
 /// Hosts, a page at a time.
 #[utoipa::path(get, path = "/hosts", tag = "hosts", params(HostParams),
     responses((status = 200, description = "One page", body = Envelope<Page<Host>>)))]
@@ -196,17 +207,10 @@ pub(crate) async fn list_hosts(
     caller: Caller,
     Params(params): Params<HostParams>,
 ) -> Result<Envelope<Page<Host>>, ApiError> {
-    let paging = page::check(params.page, params.page_size)?;
-    let filter = host::Filter {
-        search: params.q,
-        reach: caller.reach("host.read")?,
-        vm_reach: caller.reach_or_nothing("vm.read")?,
-        order: params.sort.order(),
-        paging,
-    };
+    let filter = filter(params, &caller)?;
     Ok(Envelope::ok(page::of(
         host::list(&app.store, &filter).await?,
-        paging,
+        filter.paging,
     )))
 }
 

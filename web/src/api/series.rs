@@ -248,7 +248,7 @@ fn range(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<(Timestamp, T
 }
 
 /// The step that was asked for, or one that keeps the range below [`DEFAULT_POINTS`].
-fn step(wish: Option<&str>, from: Timestamp, to: Timestamp) -> Result<Step, ApiError> {
+pub(super) fn step(wish: Option<&str>, from: Timestamp, to: Timestamp) -> Result<Step, ApiError> {
     match wish {
         Some("raw") => Ok(Step::Raw),
         Some(seconds) => seconds

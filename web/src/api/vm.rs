@@ -202,6 +202,25 @@ fn wanted_state(name: &str) -> Result<vm::State, ApiError> {
         .ok_or_else(|| ApiError::parameter("state", format_args!("{name:?} is no state of a VM")))
 }
 
+/// What is asked for, once it is known to make sense, within the caller's reach.
+pub(super) fn filter(params: VmParams, caller: &Caller) -> Result<vm::Filter, ApiError> {
+    let paging = page::check(params.page, params.page_size)?;
+    let state = params
+        .state
+        .as_deref()
+        .filter(|name| !name.is_empty())
+        .map(wanted_state)
+        .transpose()?;
+    Ok(vm::Filter {
+        search: params.q,
+        state,
+        host: params.host,
+        reach: caller.reach("vm.read")?,
+        order: params.sort.order(),
+        paging,
+    })
+}
+
 /// Virtual machines, a page at a time.
 #[utoipa::path(get, path = "/vms", tag = "vms", params(VmParams),
     responses((status = 200, description = "One page", body = Envelope<Page<Vm>>)))]
@@ -210,24 +229,10 @@ pub(crate) async fn list_vms(
     caller: Caller,
     Params(params): Params<VmParams>,
 ) -> Result<Envelope<Page<Vm>>, ApiError> {
-    let paging = page::check(params.page, params.page_size)?;
-    let state = params
-        .state
-        .as_deref()
-        .filter(|name| !name.is_empty())
-        .map(wanted_state)
-        .transpose()?;
-    let filter = vm::Filter {
-        search: params.q,
-        state,
-        host: params.host,
-        reach: caller.reach("vm.read")?,
-        order: params.sort.order(),
-        paging,
-    };
+    let filter = filter(params, &caller)?;
     Ok(Envelope::ok(page::of(
         vm::list(&app.store, &filter).await?,
-        paging,
+        filter.paging,
     )))
 }
 

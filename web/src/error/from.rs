@@ -82,3 +82,28 @@ impl From<vmscope_vault::Error> for ApiError {
         }
     }
 }
+
+impl From<vmscope_export::Error> for ApiError {
+    /// Logs what the caller is not told.
+    fn from(error: vmscope_export::Error) -> Self {
+        match error {
+            vmscope_export::Error::Store(error) => error.into(),
+            vmscope_export::Error::Forbidden { permission } => Self::forbidden(permission),
+            vmscope_export::Error::NotFound(_) => Self::NotFound,
+            error => {
+                let chain = format!("{:#}", anyhow::Error::from(error));
+                tracing::error!(error = chain, "an export can't be made");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<vmscope_storage::Error> for ApiError {
+    /// Logs what the caller is not told.
+    fn from(error: vmscope_storage::Error) -> Self {
+        let chain = format!("{:#}", anyhow::Error::from(error));
+        tracing::error!(error = chain, "a file can't be used");
+        Self::Internal
+    }
+}

@@ -126,6 +126,9 @@ pub enum ApiError {
         /// For how long, in seconds.
         retry_after_s: u64,
     },
+    /// Too many exports are under way: in this server, or of the caller.
+    #[error("too many exports")]
+    TooManyExports,
     /// Something that the caller can't mend; the log says what.
     #[error("internal error")]
     Internal,
@@ -135,6 +138,9 @@ pub enum ApiError {
     /// No more live connections.
     #[error("too many live connections")]
     Full,
+    /// Nobody has said where files are kept.
+    #[error("no place for files")]
+    NoStorage,
 }
 
 impl ApiError {
@@ -188,9 +194,11 @@ impl ApiError {
             Self::ContentType => 41_500,
             Self::TooManyRequests { .. } => 42_900,
             Self::Locked { .. } => 42_901,
+            Self::TooManyExports => 42_902,
             Self::Internal => 50_000,
             Self::DatabaseUnavailable => 50_300,
             Self::Full => 50_301,
+            Self::NoStorage => 50_302,
         }
     }
 

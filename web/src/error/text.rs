@@ -153,6 +153,11 @@ impl ApiError {
                 "错误次数过多，请在 {minutes} 分钟后重试",
                 "失敗が多すぎます。{minutes} 分後に再試行してください",
             ),
+            Self::TooManyExports => text(
+                "Too many exports at once; wait until some have ended",
+                "同时进行的导出过多，请等待部分导出完成",
+                "同時に実行中のエクスポートが多すぎます。終わるのを待ってください",
+            ),
             Self::Internal => text(
                 "Internal error; the server's log says more",
                 "内部错误，详情请查看服务器日志",
@@ -167,6 +172,11 @@ impl ApiError {
                 "Too many live connections; try again later",
                 "实时连接数已达上限，请稍后重试",
                 "ライブ接続が上限に達しています。しばらくしてから再試行してください",
+            ),
+            Self::NoStorage => text(
+                "No place for files is configured",
+                "未配置文件存储位置",
+                "ファイルの保存先が設定されていません",
             ),
         }
     }

@@ -5,6 +5,8 @@
 mod account;
 mod attack;
 mod contract;
+mod export_jobs;
+mod exports;
 mod fleet;
 mod history;
 mod ledger;

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -31,7 +32,7 @@ pub(crate) struct Server {
     /// Whoever the server's own requests come from.
     pub(crate) token: Option<String>,
     lifecycle: Lifecycle,
-    _keys: TempDir,
+    keys: TempDir,
 }
 
 pub(crate) struct Answer {
@@ -90,6 +91,9 @@ impl Server {
             vault: vmscope_vault::Config {
                 master_keys: Some(master_keys),
             },
+            storage: vmscope_storage::Config {
+                dir: Some(keys.path().join("files")),
+            },
             limits,
             tls: None,
             state_dir: keys.path().to_owned(),
@@ -104,7 +108,7 @@ impl Server {
             admin: web.admin,
             token: None,
             lifecycle,
-            _keys: keys,
+            keys,
         }
     }
 
@@ -139,6 +143,26 @@ impl Server {
     pub(crate) async fn person(&self, store: &Store, name: &str, roles: &[(Uuid, Scope)]) -> (Uuid, String) {
         let id = make_user(store, name, roles).await;
         (id, self.log_in(name).await)
+    }
+
+    /// Where the files are that collectors make.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.keys.path().join("files")
+    }
+
+    /// An answer that is no text.
+    pub(crate) async fn get_bytes(&self, path: &str) -> Vec<u8> {
+        let uri = format!("http://{}{path}", self.address);
+        let bearer = format!("Bearer {}", self.token.clone().unwrap_or_default());
+        let exchange = move || {
+            let config = ureq::Agent::config_builder().proxy(None).build();
+            let request = ureq::Agent::new_with_config(config)
+                .get(uri)
+                .header("Authorization", bearer);
+            let mut response = request.call().expect("an answer");
+            response.body_mut().read_to_vec().expect("bytes")
+        };
+        tokio::task::spawn_blocking(exchange).await.expect("a client")
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

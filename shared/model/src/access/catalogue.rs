@@ -62,6 +62,9 @@ catalogue! {
     "group.write" scoped "Make, change and delete groups, and put virtual machines into them.", "创建、修改和删除分组，并把虚拟机加入分组。", "グループを作成、変更、削除し、仮想マシンを入れる。";
     "ledger" scoped "Everything about missing samples.", "缺失样本的全部权限。", "欠落したサンプルに関するすべての権限。";
     "ledger.read" scoped "See which samples are missing and why.", "查看缺失的样本及其原因。", "欠落したサンプルとその理由を見る。";
+    "export" whole "Everything about exports.", "导出的全部权限。", "エクスポートに関するすべての権限。";
+    "export.create" scoped "Have big exports made of what one may see, and fetch them.", "对可见内容创建大型导出任务并下载文件。", "見られる範囲の大きなエクスポートを作成し、取得する。";
+    "export.manage" whole "See everybody's exports, cancel and remove them.", "查看、取消和删除所有人的导出。", "全員のエクスポートを見て、中止し、削除する。";
     "system" whole "Everything about the installation itself.", "系统自身的全部权限。", "システム自体に関するすべての権限。";
     "system.read" whole "See the health of collectors, agents and the database.", "查看采集器、代理和数据库的健康状况。", "コレクター、エージェント、データベースの状態を見る。";
     "user" whole "Everything about users.", "用户的全部权限。", "ユーザーに関するすべての権限。";

@@ -99,6 +99,11 @@ impl Effective {
         }
     }
 
+    /// What they are cut down to, if they are.
+    pub fn limit(&self) -> Option<&[Permission]> {
+        self.limit.as_deref()
+    }
+
     /// Every rule.
     pub fn rules(&self) -> &[Reason] {
         &self.rules

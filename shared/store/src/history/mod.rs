@@ -28,10 +28,11 @@ pub(crate) use raw::LOOKBACK_S;
 
 use crate::{Error, Store};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use vmscope_model::{Kind, Metric, catalogue};
 
 /// How what lies in one step becomes one value. Of states all take the newest, but for [`Function::Count`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Function {
     /// Mean; of rates: the whole increase over the whole time.
     #[default]

@@ -25,6 +25,7 @@ pub const WRITTEN_BY_WEB: &[&str] = &[
     "api_token",
     "signing_key",
     "setup_code",
+    "export_job",
 ];
 
 /// Brings the rights of `role` on the tables of vmscope to what web servers need, no less and no more.

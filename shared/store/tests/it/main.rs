@@ -11,6 +11,7 @@ mod audit;
 mod clock;
 mod enrolment;
 mod entities;
+mod exports;
 mod fixture;
 mod gaps;
 mod history;

@@ -58,11 +58,16 @@ on_both_flavors! {
             let held = access::permissions().iter().filter(|node| !node.is_inner());
             held.filter(|node| rights.allows(&permission(node.name), &installation)).map(|node| node.name.to_owned()).collect()
         };
-        let viewer = ["host.read", "vm.read", "group.read", "ledger.read", "system.read"];
+        let viewer = ["host.read", "vm.read", "group.read", "ledger.read", "export.create", "system.read"];
         assert_eq!(names(VIEWER), viewer);
         assert_eq!(names(OPERATOR), [&viewer[..3], &["group.write"], &viewer[3..]].concat());
-        let admin = ["user.read", "user.write", "role.read", "grant.write", "audit.read"];
-        assert_eq!(names(ADMIN), [&names(OPERATOR)[..], &admin.map(ToOwned::to_owned)].concat());
+        let admin = ["export.manage", "user.read", "user.write", "role.read", "grant.write", "audit.read"];
+        let sorted = |mut names: Vec<String>| {
+            names.sort();
+            names
+        };
+        let admin = [&names(OPERATOR)[..], &admin.map(ToOwned::to_owned)].concat();
+        assert_eq!(sorted(names(ADMIN)), sorted(admin));
         assert_eq!(names(SUPER_ADMIN).len(), access::permissions().iter().filter(|node| !node.is_inner()).count());
         for id in BUILT_IN {
             let change = role::update(store, &context(), Authority::System, id, &definition("mine", &[], &[])).await;

@@ -55,10 +55,36 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if let Some(name) = nul(&json) {
         return Err(ApiError::field(&name, Fault::ControlCharacter));
     }
+    typed(json)
+}
+
+fn typed<T: DeserializeOwned>(json: Json) -> Result<T, ApiError> {
     serde_path_to_error::deserialize(json).map_err(|error| {
         let path = error.path().to_string();
         ApiError::Fields(vec![mistake(&path, &error.inner().to_string())])
     })
+}
+
+/// The field `name` of a body as `T`, where the type depends on another field.
+///
+/// # Errors
+/// [`ApiError::Fields`] with the path in the whole body.
+pub(crate) fn part<T: DeserializeOwned>(name: &str, json: Json) -> Result<T, ApiError> {
+    typed(json).map_err(|error| within(name, error))
+}
+
+/// An error of what is in the field `name`, as one of the whole body.
+pub(crate) fn within(name: &str, error: ApiError) -> ApiError {
+    match error {
+        ApiError::Fields(mut fields) => {
+            for field in &mut fields {
+                let dot = if field.name.is_empty() { "" } else { "." };
+                field.name = format!("{name}{dot}{}", field.name);
+            }
+            ApiError::Fields(fields)
+        }
+        error => error,
+    }
 }
 
 /// Where a text with a NUL character is, if there is one: PostgreSQL has no such text.

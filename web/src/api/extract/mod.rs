@@ -1,8 +1,11 @@
 //! Extractors whose refusals are API errors, not axum's plain text.
 
 mod body;
+mod export;
 
 pub use body::{Body, MAX_BODY_BYTES};
+pub(crate) use body::{part, within};
+pub use export::ExportParams;
 
 use crate::error::ApiError;
 use axum::extract::rejection::QueryRejection;
