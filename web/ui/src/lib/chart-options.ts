@@ -10,6 +10,8 @@ export interface DrawnLine {
   colour: number
   dashed: boolean
   filled: boolean
+  /** Drawn behind the others: what it was at an earlier time. */
+  faint?: boolean
 }
 
 /** What does not change with each sample; another value of these means another uPlot. */
@@ -31,11 +33,15 @@ export interface Scene {
 
 export interface Hooks {
   cursor: (row: number | null, left: number) => void
+  /** A span was marked by dragging over the chart. */
+  marked: (from_ms: number, to_ms: number) => void
 }
 
 const AXIS_WIDTH = 54
 const TICK_FONT_PX = 11
 const RIGHT_PADDING_PX = 10
+/** A shorter drag is a click that slipped. */
+const LEAST_MARK_PX = 8
 const HALF_LABEL_PX = 26
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
@@ -88,18 +94,19 @@ function axes(style: Style): uPlot.Axis[] {
 
 function series(style: Style, scene: () => Scene): uPlot.Series[] {
   const drawn = style.lines.map((line, index): uPlot.Series => {
-    const stroke = token(`--series-${line.colour}`)
+    const colour = token(`--series-${line.colour}`)
+    const stroke = line.faint ? `${colour}b3` : colour
     return {
       label: line.label,
       stroke,
       // An edge of a layer that is zero would colour the top of the stack.
-      width: style.stacked ? 0 : 1.5,
-      dash: line.dashed ? [5, 4] : undefined,
-      fill: style.stacked ? `${stroke}a6` : line.filled ? `${stroke}24` : undefined,
+      width: style.stacked ? 0 : line.faint ? 1.2 : 1.5,
+      dash: line.faint ? [2, 3] : line.dashed ? [5, 4] : undefined,
+      fill: style.stacked ? `${colour}a6` : line.filled ? `${colour}24` : undefined,
       points: {
         show: () => false,
         size: 4,
-        fill: stroke,
+        fill: colour,
         filter: () => {
           const lonely = isolated(scene().points[index] ?? [])
           return lonely.length > 0 ? lonely : null
@@ -161,7 +168,7 @@ export function chartOptions(style: Style, scene: () => Scene, hooks: Hooks, wid
     cursor: {
       y: false,
       points: { size: 7 },
-      drag: { setScale: false, x: false, y: false },
+      drag: { setScale: false, x: true, y: false },
       sync: { key: style.sync_key, scales: ['x', null] },
     },
     scales: {
@@ -175,6 +182,15 @@ export function chartOptions(style: Style, scene: () => Scene, hooks: Hooks, wid
       drawClear: [
         (plot) => {
           shade(plot, scene().gaps)
+        },
+      ],
+      setSelect: [
+        (plot) => {
+          const { left, width } = plot.select
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false)
+          // Without an event the mark was made over another chart, which this one only follows.
+          const own = Boolean((plot.cursor as { event?: MouseEvent | null }).event)
+          if (own && width >= LEAST_MARK_PX) hooks.marked(plot.posToVal(left, 'x'), plot.posToVal(left + width, 'x'))
         },
       ],
       setCursor: [

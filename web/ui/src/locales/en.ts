@@ -1,6 +1,7 @@
 import access from './access/en'
 import account from './account/en'
 import audit from './audit/en'
+import history from './history/en'
 import operation from './operation/en'
 import shell from './shell/en'
 
@@ -123,6 +124,9 @@ export default {
     h6: '6 h',
     h24: '24 h',
     d7: '7 d',
+    d30: '30 d',
+    y1: '1 y',
+    whole: 'Back to the range that ends now',
     live_help: 'The last 5 minutes, moving',
   },
   section: { compute: 'Processor and memory', disk: 'Disk', network: 'Network', agent: 'Agent', guest: 'Guest system' },
@@ -198,6 +202,7 @@ export default {
     host_suspended: 'the host was suspended',
     unknown: 'cause not known',
   },
+  ...history,
   ...operation,
   ...account,
   ...access,

@@ -6,6 +6,7 @@ import type access from './access/en'
 import type account from './account/en'
 import type audit from './audit/en'
 import type en from './en'
+import type history from './history/en'
 import type operation from './operation/en'
 import type shell from './shell/en'
 
@@ -16,6 +17,7 @@ export type Shell = Texts<typeof shell>
 export type Account = Texts<typeof account>
 export type Access = Texts<typeof access>
 export type Audit = Texts<typeof audit>
+export type HistoryTexts = Texts<typeof history>
 type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
 
 export const LANGUAGES = ['en', 'zh-CN', 'ja-JP'] as const

@@ -2,6 +2,7 @@ import type { Messages } from '.'
 import access from './access/ja-JP'
 import account from './account/ja-JP'
 import audit from './audit/ja-JP'
+import history from './history/ja-JP'
 import operation from './operation/ja-JP'
 import shell from './shell/ja-JP'
 
@@ -124,6 +125,9 @@ export default {
     h6: '6 時間',
     h24: '24 時間',
     d7: '7 日',
+    d30: '30 日',
+    y1: '1 年',
+    whole: '現在までの期間に戻る',
     live_help: '直近 5 分間を流れるように表示',
   },
   section: { compute: 'プロセッサーとメモリー', disk: 'ディスク', network: 'ネットワーク', agent: 'エージェント', guest: 'ゲストのシステム' },
@@ -199,6 +203,7 @@ export default {
     host_suspended: 'ホストがサスペンド中だった',
     unknown: '原因不明',
   },
+  ...history,
   ...operation,
   ...account,
   ...access,

@@ -2,6 +2,7 @@ import type { Messages } from '.'
 import access from './access/zh-CN'
 import account from './account/zh-CN'
 import audit from './audit/zh-CN'
+import history from './history/zh-CN'
 import operation from './operation/zh-CN'
 import shell from './shell/zh-CN'
 
@@ -124,6 +125,9 @@ export default {
     h6: '6 小时',
     h24: '24 小时',
     d7: '7 天',
+    d30: '30 天',
+    y1: '1 年',
+    whole: '回到截至现在的时间范围',
     live_help: '最近 5 分钟，持续滚动',
   },
   section: { compute: '处理器与内存', disk: '磁盘', network: '网络', agent: '代理', guest: '客户机系统' },
@@ -199,6 +203,7 @@ export default {
     host_suspended: '宿主机处于挂起状态',
     unknown: '原因未知',
   },
+  ...history,
   ...operation,
   ...account,
   ...access,
