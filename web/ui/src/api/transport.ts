@@ -121,6 +121,21 @@ function refusal(answer: { error?: unknown; response: Response }): ApiError {
   )
 }
 
+/** What a request says beside its address. */
+export interface Asked {
+  params?: { path?: Record<string, string>; query?: Record<string, unknown> }
+  body?: unknown
+  signal?: AbortSignal
+}
+
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
+
+/** A request whose answer the caller knows: the name of the address is not held against the API's document. */
+export function ask<T>(method: Method, path: string, asked: Asked = {}): Promise<T> {
+  const request = client.request as unknown as (method: Method, path: string, asked: Asked) => Promise<Answer<T>>
+  return unwrap(request(method, path, asked))
+}
+
 /** What the server answered, out of its envelope. */
 export async function unwrap<T>(request: Promise<Answer<T>>): Promise<T> {
   let answer: Answer<T>

@@ -1,4 +1,4 @@
-/** The texts of looking back: comparing. */
+/** The texts of looking back: comparing, and why a VM was slow. */
 export default {
   compare: {
     label: 'Compare with',
@@ -8,5 +8,33 @@ export default {
     d7: 'One week before',
     d28: 'Four weeks before',
     was: 'was {value}',
+  },
+  slow: {
+    title: 'What holds it up',
+    help: 'Where the time of the virtual processors went, how each disk answered, and what else kept the host busy, all in the span that the charts show.',
+    processors: 'Time of the virtual processors',
+    run: 'Running',
+    run_help: 'The guest’s own work.',
+    ready: 'Waiting for the host',
+    ready_help: 'Ready to run, but the host had no core free: steal.',
+    io_wait: 'Waiting for I/O',
+    io_wait_help: 'Stopped until a disk or the network answered.',
+    halted: 'Halted',
+    halted_help: 'The guest had nothing to do.',
+    idle: 'Rest',
+    idle_help: 'Neither running nor waiting.',
+    not_measured: 'Not measured in this span.',
+    disks: 'Disks',
+    disk: 'Disk',
+    read: 'Read',
+    write: 'Write',
+    requests: 'Requests',
+    no_disks: 'No disk was asked for anything.',
+    host: 'Host',
+    host_busy: 'Cores at work',
+    host_steal: 'Taken by its own host',
+    neighbours: 'Busiest neighbours, share of the host',
+    hidden: 'A virtual machine that you may not see',
+    alone: 'No other virtual machine ran there.',
   },
 }
