@@ -24,6 +24,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/hosts/:id', name: 'host', meta: place('hosts'), component: () => import('./pages/HostPage.vue'), props: true },
   { path: '/vms', name: 'vms', meta: place('vms'), component: () => import('./pages/VmsPage.vue') },
   { path: '/vms/:id', name: 'vm', meta: place('vms'), component: () => import('./pages/VmPage.vue'), props: true },
+  { path: '/history', name: 'history', meta: { ...place('history'), key: 'history' }, component: () => import('./pages/HistoryPage.vue') },
   { path: '/gaps', name: 'gaps', meta: place('gaps'), component: () => import('./pages/GapsPage.vue') },
   { path: '/system', name: 'system', meta: place('health'), component: () => import('./pages/SystemPage.vue') },
   { path: '/users', name: 'users', meta: place('users'), component: () => import('./pages/UsersPage.vue') },

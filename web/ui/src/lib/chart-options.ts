@@ -21,6 +21,8 @@ export interface Style {
   stacked: boolean
   locale: string
   sync_key: string
+  /** The value axis reaches to what is in sight, not to all that there is. */
+  fits_sight?: boolean
 }
 
 /** What changes with each sample; read again at each drawing. */
@@ -92,6 +94,17 @@ function axes(style: Style): uPlot.Axis[] {
   ]
 }
 
+const lonely_points = new WeakMap<Point[], number[]>()
+
+/** {@link isolated}, once for each line: a chart that is moved is drawn at every frame. */
+function lonely(points: Point[]): number[] {
+  const known = lonely_points.get(points)
+  if (known) return known
+  const found = isolated(points)
+  lonely_points.set(points, found)
+  return found
+}
+
 function series(style: Style, scene: () => Scene): uPlot.Series[] {
   const drawn = style.lines.map((line, index): uPlot.Series => {
     const colour = token(`--series-${line.colour}`)
@@ -108,8 +121,8 @@ function series(style: Style, scene: () => Scene): uPlot.Series[] {
         size: 4,
         fill: colour,
         filter: () => {
-          const lonely = isolated(scene().points[index] ?? [])
-          return lonely.length > 0 ? lonely : null
+          const found = lonely(scene().points[index] ?? [])
+          return found.length > 0 ? found : null
         },
       },
     }
@@ -173,7 +186,7 @@ export function chartOptions(style: Style, scene: () => Scene, hooks: Hooks, wid
     },
     scales: {
       x: { time: true, range: () => [scene().from_ms, scene().to_ms] },
-      y: { range: (plot) => [0, axisTop(greatest(plot), style.unit)] },
+      y: { range: (plot, _least, most) => [0, axisTop(style.fits_sight ? (most ?? null) : greatest(plot), style.unit)] },
     },
     axes: axes(style),
     series: series(style, scene),

@@ -1,5 +1,5 @@
 /** How the parts of "why slow" are shown: order, colour, tone. */
-import type { Shares } from '@/api/history'
+import type { Shares } from '@/api/history-types'
 import type { Tone } from './state'
 
 /** A part of the bar that shows where the time of the virtual processors went. */

@@ -2,6 +2,7 @@ import access from './access/en'
 import account from './account/en'
 import audit from './audit/en'
 import history from './history/en'
+import metric from './metric/en'
 import operation from './operation/en'
 import shell from './shell/en'
 
@@ -203,6 +204,7 @@ export default {
     unknown: 'cause not known',
   },
   ...history,
+  ...metric,
   ...operation,
   ...account,
   ...access,

@@ -7,6 +7,7 @@ import type account from './account/en'
 import type audit from './audit/en'
 import type en from './en'
 import type history from './history/en'
+import type metric from './metric/en'
 import type operation from './operation/en'
 import type shell from './shell/en'
 
@@ -18,6 +19,7 @@ export type Account = Texts<typeof account>
 export type Access = Texts<typeof access>
 export type Audit = Texts<typeof audit>
 export type HistoryTexts = Texts<typeof history>
+export type MetricNames = Texts<typeof metric>
 type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
 
 export const LANGUAGES = ['en', 'zh-CN', 'ja-JP'] as const

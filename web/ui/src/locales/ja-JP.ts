@@ -3,6 +3,7 @@ import access from './access/ja-JP'
 import account from './account/ja-JP'
 import audit from './audit/ja-JP'
 import history from './history/ja-JP'
+import metric from './metric/ja-JP'
 import operation from './operation/ja-JP'
 import shell from './shell/ja-JP'
 
@@ -204,6 +205,7 @@ export default {
     unknown: '原因不明',
   },
   ...history,
+  ...metric,
   ...operation,
   ...account,
   ...access,

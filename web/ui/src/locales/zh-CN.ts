@@ -3,6 +3,7 @@ import access from './access/zh-CN'
 import account from './account/zh-CN'
 import audit from './audit/zh-CN'
 import history from './history/zh-CN'
+import metric from './metric/zh-CN'
 import operation from './operation/zh-CN'
 import shell from './shell/zh-CN'
 
@@ -204,6 +205,7 @@ export default {
     unknown: '原因未知',
   },
   ...history,
+  ...metric,
   ...operation,
   ...account,
   ...access,
