@@ -90,3 +90,22 @@ export interface HistoryAnswer {
   /** Whether there are more gaps than are listed. */
   truncated: boolean
 }
+
+/** Whoever has most, or least, of a metric. */
+export interface TopQuery {
+  kind: 'vm' | 'host'
+  metric: string
+  n?: number
+  /** Seconds that are looked back upon. */
+  range?: number
+  by?: TopBy
+  direction?: 'asc' | 'desc'
+}
+
+export interface TopAnswer {
+  metric: string
+  unit: string
+  from: string
+  to: string
+  items: { entity: Subject; value: number }[]
+}

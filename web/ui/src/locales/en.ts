@@ -4,6 +4,7 @@ import audit from './audit/en'
 import history from './history/en'
 import metric from './metric/en'
 import operation from './operation/en'
+import overview from './overview/en'
 import shell from './shell/en'
 
 export default {
@@ -31,8 +32,6 @@ export default {
     live: 'Live hosts',
     all_hosts: 'All hosts',
     last_minutes: 'Last 5 minutes',
-    busiest: 'Busiest virtual machines',
-    busiest_by: 'By share of their vCPUs, now',
     cpu: 'CPU',
     memory: 'Memory',
     network: 'Network',
@@ -206,6 +205,7 @@ export default {
   ...history,
   ...metric,
   ...operation,
+  ...overview,
   ...account,
   ...access,
   ...audit,

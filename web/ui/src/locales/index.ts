@@ -9,6 +9,7 @@ import type en from './en'
 import type history from './history/en'
 import type metric from './metric/en'
 import type operation from './operation/en'
+import type overview from './overview/en'
 import type shell from './shell/en'
 
 /** Every language file has exactly the shape of the English one. */
@@ -19,6 +20,7 @@ export type Account = Texts<typeof account>
 export type Access = Texts<typeof access>
 export type Audit = Texts<typeof audit>
 export type HistoryTexts = Texts<typeof history>
+export type OverviewTexts = Texts<typeof overview>
 export type MetricNames = Texts<typeof metric>
 type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
 

@@ -5,6 +5,7 @@ import audit from './audit/ja-JP'
 import history from './history/ja-JP'
 import metric from './metric/ja-JP'
 import operation from './operation/ja-JP'
+import overview from './overview/ja-JP'
 import shell from './shell/ja-JP'
 
 export default {
@@ -32,8 +33,6 @@ export default {
     live: 'ホストのライブ状況',
     all_hosts: 'すべてのホスト',
     last_minutes: '直近 5 分間',
-    busiest: '最も負荷の高い仮想マシン',
-    busiest_by: '現在の vCPU 使用率順',
     cpu: 'CPU',
     memory: 'メモリー',
     network: 'ネットワーク',
@@ -207,6 +206,7 @@ export default {
   ...history,
   ...metric,
   ...operation,
+  ...overview,
   ...account,
   ...access,
   ...audit,

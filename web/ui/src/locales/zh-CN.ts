@@ -5,6 +5,7 @@ import audit from './audit/zh-CN'
 import history from './history/zh-CN'
 import metric from './metric/zh-CN'
 import operation from './operation/zh-CN'
+import overview from './overview/zh-CN'
 import shell from './shell/zh-CN'
 
 export default {
@@ -32,8 +33,6 @@ export default {
     live: '主机实时状态',
     all_hosts: '全部主机',
     last_minutes: '最近 5 分钟',
-    busiest: '最繁忙的虚拟机',
-    busiest_by: '按当前 vCPU 使用率',
     cpu: 'CPU',
     memory: '内存',
     network: '网络',
@@ -207,6 +206,7 @@ export default {
   ...history,
   ...metric,
   ...operation,
+  ...overview,
   ...account,
   ...access,
   ...audit,
