@@ -2,9 +2,9 @@
 export default {
   top: {
     title: 'Top consumers',
-    by: 'Mean over',
-    cpu: 'CPU, share of one core',
-    steal: 'Waiting for the host, share of one core',
+    by: 'by their mean',
+    cpu: 'CPU',
+    steal: 'Waiting for the host',
     memory: 'Memory used',
     read: 'Disk bytes read',
     written: 'Disk bytes written',

@@ -3,9 +3,9 @@ import type { OverviewTexts } from '..'
 export default {
   top: {
     title: '使用量の多い仮想マシン',
-    by: '期間の平均',
-    cpu: 'CPU（1 コアに対する割合）',
-    steal: 'ホスト待ち（1 コアに対する割合）',
+    by: '平均の大きい順',
+    cpu: 'CPU',
+    steal: 'ホスト待ち',
     memory: '使用メモリー',
     read: 'ディスク読み取り量',
     written: 'ディスク書き込み量',

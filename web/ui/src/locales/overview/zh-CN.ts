@@ -3,9 +3,9 @@ import type { OverviewTexts } from '..'
 export default {
   top: {
     title: '资源占用最高',
-    by: '平均值，时间范围',
-    cpu: 'CPU（以单核计）',
-    steal: '等待主机（以单核计）',
+    by: '按平均值',
+    cpu: 'CPU',
+    steal: '等待主机',
     memory: '已用内存',
     read: '磁盘读取量',
     written: '磁盘写入量',
