@@ -8,6 +8,7 @@ export function useFormat() {
   return {
     bytes: (value: number | null | undefined) => format.bytes(value, locale.value),
     count: (value: number | null | undefined) => format.count(value, locale.value),
+    whole: (value: number) => format.whole(value, locale.value),
     percent: (value: number | null | undefined) => format.percent(value, locale.value),
     value: (value: number | null | undefined, unit: Unit) => format.value(value, unit, locale.value),
     span: (from_ms: number, to_ms: number) => format.span(from_ms, to_ms, locale.value),

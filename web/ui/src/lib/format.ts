@@ -61,6 +61,11 @@ export function count(value: number | null | undefined, locale: string): string 
     : scaled(value, 1000, LARGE_UNITS, locale, false)
 }
 
+/** A count to the last one: `12,345`. */
+export function whole(value: number, locale: string): string {
+  return decimal(value, 0, locale)
+}
+
 /** A share, 100 meaning all of it: `12.3 %`. */
 export function percent(value: number | null | undefined, locale: string): string {
   if (value == null) return NO_VALUE

@@ -2,6 +2,7 @@ import access from './access/en'
 import account from './account/en'
 import audit from './audit/en'
 import history from './history/en'
+import inventory from './inventory/en'
 import metric from './metric/en'
 import operation from './operation/en'
 import overview from './overview/en'
@@ -46,8 +47,6 @@ export default {
   },
   list: {
     search_hosts: 'Search by name or UUID',
-    search_vms: 'Search by name or UUID',
-    any_state: 'Any state',
     any_host: 'Any host',
     filter_state: 'State',
     filter_host: 'Host',
@@ -60,6 +59,7 @@ export default {
     total_vms: '{count} virtual machine | {count} virtual machines',
     pages: 'Pages',
     sort_by: 'Sort by {column}',
+    sort_also: 'Sort by {column}; with Shift also by it',
   },
   column: {
     name: 'Name',
@@ -204,6 +204,7 @@ export default {
   },
   ...history,
   ...metric,
+  ...inventory,
   ...operation,
   ...overview,
   ...account,

@@ -7,6 +7,7 @@ import type account from './account/en'
 import type audit from './audit/en'
 import type en from './en'
 import type history from './history/en'
+import type inventory from './inventory/en'
 import type metric from './metric/en'
 import type operation from './operation/en'
 import type overview from './overview/en'
@@ -22,6 +23,7 @@ export type Audit = Texts<typeof audit>
 export type HistoryTexts = Texts<typeof history>
 export type OverviewTexts = Texts<typeof overview>
 export type MetricNames = Texts<typeof metric>
+export type InventoryTexts = Texts<typeof inventory>
 type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
 
 export const LANGUAGES = ['en', 'zh-CN', 'ja-JP'] as const

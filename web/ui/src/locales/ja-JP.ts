@@ -3,6 +3,7 @@ import access from './access/ja-JP'
 import account from './account/ja-JP'
 import audit from './audit/ja-JP'
 import history from './history/ja-JP'
+import inventory from './inventory/ja-JP'
 import metric from './metric/ja-JP'
 import operation from './operation/ja-JP'
 import overview from './overview/ja-JP'
@@ -47,8 +48,6 @@ export default {
   },
   list: {
     search_hosts: '名前または UUID で検索',
-    search_vms: '名前または UUID で検索',
-    any_state: 'すべての状態',
     any_host: 'すべてのホスト',
     filter_state: '状態',
     filter_host: 'ホスト',
@@ -61,6 +60,7 @@ export default {
     total_vms: '仮想マシン {count} 台',
     pages: 'ページ',
     sort_by: '{column}で並べ替え',
+    sort_also: '{column}で並べ替え（Shift で追加）',
   },
   column: {
     name: '名前',
@@ -205,6 +205,7 @@ export default {
   },
   ...history,
   ...metric,
+  ...inventory,
   ...operation,
   ...overview,
   ...account,

@@ -3,6 +3,7 @@ import access from './access/zh-CN'
 import account from './account/zh-CN'
 import audit from './audit/zh-CN'
 import history from './history/zh-CN'
+import inventory from './inventory/zh-CN'
 import metric from './metric/zh-CN'
 import operation from './operation/zh-CN'
 import overview from './overview/zh-CN'
@@ -47,8 +48,6 @@ export default {
   },
   list: {
     search_hosts: '按名称或 UUID 搜索',
-    search_vms: '按名称或 UUID 搜索',
-    any_state: '全部状态',
     any_host: '全部主机',
     filter_state: '状态',
     filter_host: '主机',
@@ -61,6 +60,7 @@ export default {
     total_vms: '共 {count} 台虚拟机',
     pages: '分页',
     sort_by: '按{column}排序',
+    sort_also: '按{column}排序；按住 Shift 可叠加',
   },
   column: {
     name: '名称',
@@ -205,6 +205,7 @@ export default {
   },
   ...history,
   ...metric,
+  ...inventory,
   ...operation,
   ...overview,
   ...account,
