@@ -1,4 +1,5 @@
 /** The shapes of what is inventoried: machines, labels, groups. */
+import type { Group, Member } from './access-types'
 import type { Vm, VmDetail } from './client'
 
 /** Words that people give to things: `env` is `prod`. */
@@ -64,4 +65,30 @@ export interface BatchResult {
   /** `done`, `unchanged`, `unknown`, `denied` or `malformed`. */
   result: string
   permission: string | null
+}
+
+/** A group of VMs: those that were put into it, those that its rule finds, and all of the groups within it. */
+export interface RuleGroup extends Group {
+  rule: string | null
+  children: { id: string; name: string }[]
+}
+
+export interface RuleGroupChange {
+  name: string
+  description: string
+  /** Empty for none. */
+  rule: string
+  children: string[]
+}
+
+/** What a rule would find. */
+export interface RulePreview {
+  matching: number
+  sample: { id: string; name: string }[]
+}
+
+/** A VM of a group, and what put it there. */
+export interface RuleMember extends Omit<Member, 'host'> {
+  host: { id: string; name: string } | null
+  sources: ('direct' | 'rule' | 'nested')[]
 }

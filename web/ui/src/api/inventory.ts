@@ -1,6 +1,19 @@
 /** Machines, their labels, and what is done with many of them at once. */
 import type { Page } from './client'
-import type { BatchChange, BatchResult, Labels, Machine, MachineDetail, MachineQuery, MachineStatistics, NewMachine } from './inventory-types'
+import type {
+  BatchChange,
+  BatchResult,
+  Labels,
+  Machine,
+  MachineDetail,
+  MachineQuery,
+  MachineStatistics,
+  NewMachine,
+  RuleGroup,
+  RuleGroupChange,
+  RuleMember,
+  RulePreview,
+} from './inventory-types'
 import { ask } from './transport'
 
 export type * from './inventory-types'
@@ -19,3 +32,15 @@ export const setLabels = (kind: 'vm' | 'host', id: string, labels: Labels): Prom
   ask('put', kind === 'vm' ? '/api/v1/vms/{id}/labels' : '/api/v1/hosts/{id}/labels', { params: { path: { id } }, body: { labels } })
 export const changeMachines = (ids: string[], change: BatchChange): Promise<{ items: BatchResult[] }> =>
   ask('post', '/api/v1/vms/batch', { body: { ids, ...change } })
+
+export const listRuleGroups = (query: { page: number; page_size?: number; q?: string }, signal?: AbortSignal): Promise<Page<RuleGroup>> =>
+  ask('get', '/api/v1/groups', { params: { query }, signal })
+export const getRuleGroup = (id: string, signal?: AbortSignal): Promise<RuleGroup> =>
+  ask('get', '/api/v1/groups/{id}', { params: { path: { id } }, signal })
+export const createRuleGroup = (body: RuleGroupChange): Promise<RuleGroup> => ask('post', '/api/v1/groups', { body })
+export const changeRuleGroup = (id: string, body: RuleGroupChange): Promise<RuleGroup> =>
+  ask('patch', '/api/v1/groups/{id}', { params: { path: { id } }, body })
+export const listRuleMembers = (id: string, query: { page: number; page_size: number }, signal?: AbortSignal): Promise<Page<RuleMember>> =>
+  ask('get', '/api/v1/groups/{id}/members', { params: { path: { id }, query }, signal })
+export const previewRule = (rule: string, signal?: AbortSignal): Promise<RulePreview> =>
+  ask('post', '/api/v1/groups/preview', { body: { rule }, signal })

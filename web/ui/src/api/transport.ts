@@ -20,6 +20,8 @@ export interface FieldProblem {
   field: string
   code: string
   message: string
+  /** Where in the text, in characters from 0; for what has an inside. */
+  position?: number
 }
 
 /** A refused or failed request. */

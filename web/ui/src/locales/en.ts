@@ -6,6 +6,7 @@ import inventory from './inventory/en'
 import metric from './metric/en'
 import operation from './operation/en'
 import overview from './overview/en'
+import rule from './rule/en'
 import shell from './shell/en'
 
 export default {
@@ -207,6 +208,7 @@ export default {
   ...inventory,
   ...operation,
   ...overview,
+  ...rule,
   ...account,
   ...access,
   ...audit,

@@ -11,6 +11,7 @@ import type inventory from './inventory/en'
 import type metric from './metric/en'
 import type operation from './operation/en'
 import type overview from './overview/en'
+import type rule from './rule/en'
 import type shell from './shell/en'
 
 /** Every language file has exactly the shape of the English one. */
@@ -24,6 +25,7 @@ export type HistoryTexts = Texts<typeof history>
 export type OverviewTexts = Texts<typeof overview>
 export type MetricNames = Texts<typeof metric>
 export type InventoryTexts = Texts<typeof inventory>
+export type RuleTexts = Texts<typeof rule>
 type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
 
 export const LANGUAGES = ['en', 'zh-CN', 'ja-JP'] as const

@@ -7,6 +7,7 @@ import inventory from './inventory/ja-JP'
 import metric from './metric/ja-JP'
 import operation from './operation/ja-JP'
 import overview from './overview/ja-JP'
+import rule from './rule/ja-JP'
 import shell from './shell/ja-JP'
 
 export default {
@@ -208,6 +209,7 @@ export default {
   ...inventory,
   ...operation,
   ...overview,
+  ...rule,
   ...account,
   ...access,
   ...audit,

@@ -7,6 +7,7 @@ import inventory from './inventory/zh-CN'
 import metric from './metric/zh-CN'
 import operation from './operation/zh-CN'
 import overview from './overview/zh-CN'
+import rule from './rule/zh-CN'
 import shell from './shell/zh-CN'
 
 export default {
@@ -208,6 +209,7 @@ export default {
   ...inventory,
   ...operation,
   ...overview,
+  ...rule,
   ...account,
   ...access,
   ...audit,
