@@ -27,6 +27,7 @@ pub mod group;
 pub mod guest;
 pub mod host;
 pub mod ingest;
+pub mod live;
 pub mod lockout;
 pub mod login;
 pub mod overview;

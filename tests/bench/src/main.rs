@@ -2,7 +2,8 @@
 //!
 //! Groups: `wire` (bytes a value on recorded series of real guests), `ingest` (frames to committed rows against
 //! `psql \copy` of the same rows), `agent` (what the agent costs beside other collectors on the guests that run), `backlog`
-//! (a day of backlog beside live agents), `fleet` (a thousand agents on one collector). A figure without a bar prints `-`.
+//! (a day of backlog beside live agents), `fleet` (a thousand agents on one collector), `live` (a thousand WebSockets on one web
+//! server). A figure without a bar prints `-`.
 
 #![expect(clippy::cast_precision_loss, reason = "figures have a handful of digits")]
 
@@ -13,6 +14,7 @@ mod figure;
 mod fleet;
 mod http;
 mod ingest;
+mod live;
 mod process;
 mod recording;
 mod series;
@@ -24,7 +26,7 @@ mod wire;
 use figure::Report;
 use std::process::ExitCode;
 
-const GROUPS: [&str; 5] = ["wire", "ingest", "agent", "backlog", "fleet"];
+const GROUPS: [&str; 6] = ["wire", "ingest", "agent", "backlog", "fleet", "live"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -47,6 +49,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             "ingest" => ingest::measure(&mut report).await?,
             "agent" => agent::measure(&mut report).await?,
             "backlog" => backlog::measure(&mut report).await?,
+            "live" => live::measure(&mut report).await?,
             _ => fleet::measure(&mut report, is_one_of_many).await?,
         }
     }

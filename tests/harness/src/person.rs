@@ -38,6 +38,17 @@ impl Person {
         Self::at(agent, address)
     }
 
+    /// The first user at `address` (`http://...`), made with a set-up code.
+    ///
+    /// # Errors
+    /// When the server does not answer, or refuses.
+    pub fn with_code(address: &str, code: &str) -> anyhow::Result<Self> {
+        let agent = agent();
+        let body = json!({"code": code, "name": NAME, "password": PASSWORD});
+        post(&agent, &format!("{address}/api/v1/setup"), &body)?;
+        Self::at(agent, address.to_owned())
+    }
+
     /// The same user at a later start.
     ///
     /// # Errors
@@ -60,6 +71,26 @@ impl Person {
     /// Where it is: `http://...`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The access token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The `data` of an answer to a request with a body.
+    ///
+    /// # Errors
+    /// When the answer is no success.
+    pub fn send(&self, method: &str, path: &str, body: &Json) -> anyhow::Result<Json> {
+        let url = format!("{}{path}", self.address);
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(&url)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .body(body.to_string())?;
+        data(&url, self.agent.run(request)?)
     }
 
     /// The `data` of an answer to GET.

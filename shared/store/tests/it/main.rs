@@ -16,6 +16,7 @@ mod gaps;
 mod ingest;
 mod ledger;
 mod lists;
+mod live;
 mod logins;
 mod people;
 mod privilege;

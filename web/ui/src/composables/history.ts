@@ -53,7 +53,7 @@ export function useHistory(entity: string, metrics: string[], range: Readonly<Re
   )
 
   function onSample(sample: LiveSample): void {
-    if (shown.value !== 'live') return
+    if (shown.value !== 'live' || sample.known) return
     table.value = append(rewind(table.value, sample.time), [sample], metrics, serverNow() - SPAN_MS.live)
   }
   onScopeDispose(live.watch(entity, onSample))
