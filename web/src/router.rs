@@ -4,8 +4,8 @@ use crate::access::Access::{Login, Needs, OwnPassword, Public};
 use crate::access::Routes;
 use crate::api::extract::MAX_BODY_BYTES;
 use crate::api::{
-    agent, audit, document, gap, group, host, key, live, login, me, metric, overview, role, series, session,
-    setup, system, token, totp, user, user_access, vm,
+    agent, audit, document, gap, group, history, host, key, live, login, me, metric, overview, role, series,
+    session, setup, system, token, totp, user, user_access, vm,
 };
 use crate::assets;
 use crate::auth::Visitor;
@@ -49,6 +49,8 @@ fn resources(routes: Routes) -> Routes {
         .route(Needs("vm.read"), routes!(vm::get_vm))
         .route(Login, routes!(metric::list_metrics))
         .route(Login, routes!(series::get_series))
+        .route(Login, routes!(history::query_history))
+        .route(Login, routes!(history::get_top))
         .route(Needs("ledger.read"), routes!(gap::list_gaps))
         .route(Needs("system.read"), routes!(system::get_system))
         .route(Needs("system.read"), routes!(agent::list_agents))

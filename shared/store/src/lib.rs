@@ -25,6 +25,7 @@ pub mod gap;
 pub mod grant;
 pub mod group;
 pub mod guest;
+pub mod history;
 pub mod host;
 pub mod ingest;
 pub mod live;

@@ -11,6 +11,7 @@ pub mod extract;
 pub mod gap;
 pub mod group;
 pub mod guest;
+pub mod history;
 pub mod host;
 pub mod key;
 pub mod live;
