@@ -2,7 +2,7 @@
 
 export interface Place {
   /** Key of its name among the texts, and name of its route. */
-  name: 'overview' | 'hosts' | 'vms' | 'history' | 'gaps' | 'health' | 'users' | 'roles' | 'groups' | 'audit'
+  name: 'overview' | 'hosts' | 'vms' | 'history' | 'wall' | 'gaps' | 'health' | 'users' | 'roles' | 'groups' | 'audit'
   path: string
   /** Any one of these permissions opens it. */
   needs: readonly string[]
@@ -23,6 +23,7 @@ export const PLACES: readonly Place[] = [
   { name: 'hosts', path: '/hosts', needs: ['host.read'], part: 'watch', icon: 'M3 4h14v5H3zM3 11h14v5H3zM6 6.5h.01M6 13.5h.01' },
   { name: 'vms', path: '/vms', needs: ['vm.read'], part: 'watch', icon: 'M3 4h14v9H3zM7 16.5h6M10 13v3.5' },
   { name: 'history', path: '/history', needs: ['vm.read', 'host.read'], part: 'watch', icon: 'M3 3v14h14M6 13l3.5-4 3 2.5L17 6' },
+  { name: 'wall', path: '/wall', needs: ['vm.read'], part: 'watch', icon: 'M3 3h4v4H3zM8 3h4v4H8zM13 3h4v4h-4zM3 8h4v4H3zM8 8h4v4H8zM13 8h4v4h-4zM3 13h4v4H3zM8 13h4v4H8zM13 13h4v4h-4z' },
   { name: 'gaps', path: '/gaps', needs: ['ledger.read'], part: 'watch', icon: 'M2.5 13h2l2-6M13.5 7l2 6h2M9 5h.01M11.5 5h.01' },
   {
     name: 'health',

@@ -8,6 +8,7 @@ import operation from './operation/en'
 import overview from './overview/en'
 import rule from './rule/en'
 import shell from './shell/en'
+import wall from './wall/en'
 
 export default {
   ...shell,
@@ -209,6 +210,7 @@ export default {
   ...operation,
   ...overview,
   ...rule,
+  ...wall,
   ...account,
   ...access,
   ...audit,

@@ -13,6 +13,7 @@ import type operation from './operation/en'
 import type overview from './overview/en'
 import type rule from './rule/en'
 import type shell from './shell/en'
+import type wall from './wall/en'
 
 /** Every language file has exactly the shape of the English one. */
 export type Messages = Texts<typeof en>
@@ -26,6 +27,7 @@ export type OverviewTexts = Texts<typeof overview>
 export type MetricNames = Texts<typeof metric>
 export type InventoryTexts = Texts<typeof inventory>
 export type RuleTexts = Texts<typeof rule>
+export type WallTexts = Texts<typeof wall>
 type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
 
 export const LANGUAGES = ['en', 'zh-CN', 'ja-JP'] as const

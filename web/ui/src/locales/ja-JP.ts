@@ -9,6 +9,7 @@ import operation from './operation/ja-JP'
 import overview from './overview/ja-JP'
 import rule from './rule/ja-JP'
 import shell from './shell/ja-JP'
+import wall from './wall/ja-JP'
 
 export default {
   ...shell,
@@ -210,6 +211,7 @@ export default {
   ...operation,
   ...overview,
   ...rule,
+  ...wall,
   ...account,
   ...access,
   ...audit,

@@ -9,6 +9,7 @@ import operation from './operation/zh-CN'
 import overview from './overview/zh-CN'
 import rule from './rule/zh-CN'
 import shell from './shell/zh-CN'
+import wall from './wall/zh-CN'
 
 export default {
   ...shell,
@@ -210,6 +211,7 @@ export default {
   ...operation,
   ...overview,
   ...rule,
+  ...wall,
   ...account,
   ...access,
   ...audit,
