@@ -26,6 +26,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/vms/:id', name: 'vm', meta: place('vms'), component: () => import('./pages/VmPage.vue'), props: true },
   { path: '/history', name: 'history', meta: { ...place('history'), key: 'history' }, component: () => import('./pages/HistoryPage.vue') },
   { path: '/wall', name: 'wall', meta: place('wall'), component: () => import('./pages/WallPage.vue') },
+  { path: '/exports', name: 'exports', meta: place('exports'), component: () => import('./pages/ExportsPage.vue') },
   { path: '/gaps', name: 'gaps', meta: place('gaps'), component: () => import('./pages/GapsPage.vue') },
   { path: '/system', name: 'system', meta: place('health'), component: () => import('./pages/SystemPage.vue') },
   { path: '/users', name: 'users', meta: place('users'), component: () => import('./pages/UsersPage.vue') },

@@ -2,7 +2,7 @@
 
 export interface Place {
   /** Key of its name among the texts, and name of its route. */
-  name: 'overview' | 'hosts' | 'vms' | 'history' | 'wall' | 'gaps' | 'health' | 'users' | 'roles' | 'groups' | 'audit'
+  name: 'overview' | 'hosts' | 'vms' | 'history' | 'wall' | 'exports' | 'gaps' | 'health' | 'users' | 'roles' | 'groups' | 'audit'
   path: string
   /** Any one of these permissions opens it. */
   needs: readonly string[]
@@ -41,6 +41,7 @@ export const PLACES: readonly Place[] = [
   },
   { name: 'roles', path: '/roles', needs: ['role.read'], part: 'manage', icon: 'M10 2.5l6 2.2v4.6c0 3.8-2.5 6.6-6 8.2-3.5-1.6-6-4.4-6-8.2V4.7zM7.5 10l1.8 1.8 3.4-3.6' },
   { name: 'groups', path: '/groups', needs: ['group.read'], part: 'manage', icon: 'M3 3h6v5H3zM11 3h6v5h-6zM7 12h6v5H7zM6 8v2h8V8M10 10v2' },
+  { name: 'exports', path: '/exports', needs: ['export.create'], part: 'manage', icon: 'M10 3v9M6.5 9l3.5 3.5L13.5 9M4 16.5h12' },
   { name: 'audit', path: '/audit', needs: ['audit.read'], part: 'manage', icon: 'M5 2.5h7l3.5 3.5v11.5H5zM12 2.5V6h3.5M7.5 9.5h5M7.5 12h5M7.5 14.5h3' },
 ]
 

@@ -1,6 +1,7 @@
 import access from './access/en'
 import account from './account/en'
 import audit from './audit/en'
+import exports from './exports/en'
 import history from './history/en'
 import inventory from './inventory/en'
 import metric from './metric/en'
@@ -207,6 +208,7 @@ export default {
   ...history,
   ...metric,
   ...inventory,
+  ...exports,
   ...operation,
   ...overview,
   ...rule,

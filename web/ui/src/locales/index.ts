@@ -6,6 +6,7 @@ import type access from './access/en'
 import type account from './account/en'
 import type audit from './audit/en'
 import type en from './en'
+import type exports from './exports/en'
 import type history from './history/en'
 import type inventory from './inventory/en'
 import type metric from './metric/en'
@@ -28,6 +29,7 @@ export type MetricNames = Texts<typeof metric>
 export type InventoryTexts = Texts<typeof inventory>
 export type RuleTexts = Texts<typeof rule>
 export type WallTexts = Texts<typeof wall>
+export type ExportTexts = Texts<typeof exports>
 type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
 
 export const LANGUAGES = ['en', 'zh-CN', 'ja-JP'] as const

@@ -2,6 +2,7 @@ import type { Messages } from '.'
 import access from './access/ja-JP'
 import account from './account/ja-JP'
 import audit from './audit/ja-JP'
+import exports from './exports/ja-JP'
 import history from './history/ja-JP'
 import inventory from './inventory/ja-JP'
 import metric from './metric/ja-JP'
@@ -208,6 +209,7 @@ export default {
   ...history,
   ...metric,
   ...inventory,
+  ...exports,
   ...operation,
   ...overview,
   ...rule,

@@ -2,6 +2,7 @@ import type { Messages } from '.'
 import access from './access/zh-CN'
 import account from './account/zh-CN'
 import audit from './audit/zh-CN'
+import exports from './exports/zh-CN'
 import history from './history/zh-CN'
 import inventory from './inventory/zh-CN'
 import metric from './metric/zh-CN'
@@ -208,6 +209,7 @@ export default {
   ...history,
   ...metric,
   ...inventory,
+  ...exports,
   ...operation,
   ...overview,
   ...rule,
