@@ -6,6 +6,7 @@ mod account;
 mod attack;
 mod contract;
 mod fleet;
+mod history;
 mod ledger;
 mod live;
 mod login;

@@ -19,8 +19,8 @@ pub struct Thing {
     pub reference: Reference,
     /// Its name; that of a device is within its owner.
     pub name: String,
-    /// UUID and name of its host.
-    pub host: (HostId, String),
+    /// UUID and name of its host; that of a VM which nobody samples may not be known.
+    pub host: Option<(HostId, String)>,
     /// UUID and name of the VM that it is, or belongs to.
     pub vm: Option<(VmId, String)>,
 }
@@ -113,7 +113,12 @@ fn keys(among: &Among) -> (Vec<Uuid>, Vec<i32>) {
 fn statement(kind: Kind, among: &Among) -> String {
     let (from, id, uuid, name) = match kind {
         Kind::Host => ("host h LEFT JOIN vm v ON false", "h.id", "h.uuid", "h.name"),
-        Kind::Vm => ("vm v JOIN host h ON h.id = v.host_id", "v.id", "v.uuid", "v.name"),
+        Kind::Vm => (
+            "vm v LEFT JOIN host h ON h.id = v.host_id",
+            "v.id",
+            "v.uuid",
+            "v.name",
+        ),
         Kind::Vcpu | Kind::Disk | Kind::Nic => (
             "device d JOIN host h ON h.id = d.host_id LEFT JOIN vm v ON v.id = d.vm_id",
             "d.id",
@@ -161,12 +166,12 @@ fn thing(kind: Kind, row: &Row) -> Thing {
         Kind::Vm => Reference::Vm(VmId(row.get("uuid"))),
         Kind::Vcpu | Kind::Disk | Kind::Nic => Reference::Device { kind, id },
     };
-    let vm: Option<Uuid> = row.get("vm_uuid");
+    let (host, vm): (Option<Uuid>, Option<Uuid>) = (row.get("host_uuid"), row.get("vm_uuid"));
     Thing {
         id,
         reference,
         name: row.get("name"),
-        host: (HostId(row.get("host_uuid")), row.get("host_name")),
+        host: host.map(HostId).zip(row.get("host_name")),
         vm: vm.map(VmId).zip(row.get("vm_name")),
     }
 }

@@ -30,7 +30,10 @@ FROM (
     ORDER BY g.to_at DESC LIMIT $5
 ) AS g JOIN host h ON h.id = g.host_id LEFT JOIN vm v ON v.id = g.vm_id
 ORDER BY g.from_at, g.to_at";
-    let mut hosts: Vec<Uuid> = things.iter().map(|thing| thing.host.0.0).collect();
+    let mut hosts: Vec<Uuid> = things
+        .iter()
+        .filter_map(|thing| Some(thing.host.as_ref()?.0.0))
+        .collect();
     let mut vms: Vec<Uuid> = things
         .iter()
         .filter_map(|thing| Some(thing.vm.as_ref()?.0.0))

@@ -132,8 +132,9 @@ pub struct Answer {
     pub compared: Option<Vec<Values>>,
 }
 
-/// Most samples that one query reads when nobody says otherwise: what fits into the time of a statement.
-pub const MAX_SAMPLES: u64 = 20_000_000;
+/// Most samples that one query reads when nobody says otherwise: what a server's core reads in some ten seconds, within the time of a
+/// statement.
+pub const MAX_SAMPLES: u64 = 10_000_000;
 
 /// Answers.
 ///

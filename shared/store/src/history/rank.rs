@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use vmscope_model::Kind;
 
 /// Most samples that are read for an order: about two seconds of a server's core.
-const MAX_SAMPLES: u64 = 4_000_000;
+const MAX_SAMPLES: u64 = 2_000_000;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -42,7 +42,7 @@ pub(super) fn statement(
     };
     Ok(format!(
         "-- history_raw
-WITH step AS (
+WITH step AS MATERIALIZED (
 SELECT host_id, from_at, to_at FROM gap WHERE host_id = ANY ($2) AND cause = '{}' AND to_at >= $5 AND from_at < $6)
 SELECT e.entity_id, s.metric, s.time, s.value, s.weight
 FROM unnest($1::int4[], $2::int4[], $3::timestamptz[], $4::timestamptz[]) AS e (entity_id, host_id, since, until)
@@ -89,9 +89,9 @@ WHERE entity_id = e.entity_id AND time >= $5 AND time < $6 AND time >= e.since A
 ///
 /// Left out are those before the beginning, holes, and those in which the clock was set.
 fn intervals(table: &str, column: &str, condition: &str) -> String {
-    // The order is the index's.
+    // The order is the index's, so nothing is sorted. The usual interval is a subquery that is not run until an interval is long.
     format!(
-        "stored AS (
+        "stored AS NOT MATERIALIZED (
 SELECT time, {column} AS value FROM {table}
 WHERE entity_id = e.entity_id AND time >= $5 AND time < $6
 AND time >= e.since - interval '{LOOKBACK_S} s' AND time < e.until AND {column} {condition}
@@ -105,9 +105,9 @@ extract(epoch FROM time - lead(time) OVER in_time)::float8 AS seconds,
 extract(epoch FROM lead(time) OVER in_time - lead(time, 2) OVER in_time)::float8 AS before
 FROM stored WINDOW in_time AS (ORDER BY time DESC)
 ), interval AS (
-SELECT d.time, d.increase, d.seconds FROM difference d, usual u
+SELECT d.time, d.increase, d.seconds FROM difference d
 WHERE d.time >= e.since AND d.seconds > 0
-AND d.seconds <= greatest(3 * u.seconds, {HOLE_S}, least(3 * coalesce(d.before, 0), {STRETCHED_S}))
+AND (d.seconds <= greatest({HOLE_S}, least(3 * coalesce(d.before, 0), {STRETCHED_S})) OR d.seconds <= 3 * (SELECT seconds FROM usual))
 AND NOT EXISTS (SELECT FROM step p WHERE p.host_id = e.host_id AND p.to_at > d.since AND p.from_at < d.time))"
     )
 }

@@ -30,8 +30,9 @@ pub struct HistoryEntity {
     pub id: String,
     /// Its name; a device's is within its owner.
     pub name: String,
-    /// Its host. Gaps of `host:<uuid>` concern everything on it.
-    pub host: HostReference,
+    /// Its host; null for VMs of which that is not known. Gaps of `host:<uuid>` concern everything on it.
+    #[schema(required)]
+    pub host: Option<HostReference>,
     /// The VM that it is or belongs to; null for hosts and their own devices.
     #[schema(required)]
     pub vm: Option<VmReference>,
@@ -39,14 +40,13 @@ pub struct HistoryEntity {
 
 impl From<&Thing> for HistoryEntity {
     fn from(thing: &Thing) -> Self {
-        let (id, name) = &thing.host;
         Self {
             id: entity::format(thing.reference),
             name: thing.name.clone(),
-            host: HostReference {
+            host: thing.host.as_ref().map(|(id, name)| HostReference {
                 id: id.to_string(),
                 name: name.clone(),
-            },
+            }),
             vm: thing.vm.as_ref().map(|(id, name)| VmReference {
                 id: id.to_string(),
                 name: name.clone(),

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use vmscope_model::{Kind, catalogue};
-use vmscope_store::history::among::Among;
+use vmscope_store::history::among::{Among, Thing};
 use vmscope_store::history::rank::{self, Ranking};
 
 /// How far back a top list may look, in seconds.
@@ -133,7 +133,7 @@ pub(crate) async fn get_top(
         count: params.n,
     };
     let ranked = rank::rank(&app.store, &ranking).await?;
-    let item = |(thing, value)| TopItem {
+    let item = |(thing, value): (Thing, f64)| TopItem {
         entity: (&thing).into(),
         value,
     };

@@ -390,6 +390,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/history/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * History of many things at once, on one axis. Counters come as rates per second; no value bridges a gap. Older history comes from
+         *     hourly and daily values; how they meet can't be seen.
+         */
+        post: operations["query_history"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts": {
         parameters: {
             query?: never;
@@ -613,6 +633,23 @@ export interface paths {
         };
         /** The health of the installation: agents, collectors, their work, and the database. */
         get: operations["get_system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/top": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Those of all things within the caller's reach that have the largest (or smallest) values. */
+        get: operations["get_top"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1125,6 +1162,15 @@ export interface components {
              */
             writers: number;
         };
+        /** @description An earlier period of the same length. */
+        Compare: {
+            /**
+             * Format: int32
+             * @description How much earlier, in seconds: a multiple of the step.
+             * @example 86400
+             */
+            shift_s: number;
+        };
         /** @description Two rules that say different things. */
         Conflict: {
             /** @description The rule that has no effect where the other one holds. */
@@ -1205,6 +1251,11 @@ export interface components {
          */
         DeviceKind: "vcpu" | "disk" | "nic";
         /**
+         * @description Which end comes first.
+         * @enum {string}
+         */
+        Direction: "desc" | "asc";
+        /**
          * @description Whether a rule allows or denies.
          * @enum {string}
          */
@@ -1222,6 +1273,11 @@ export interface components {
             scope: components["schemas"]["Scope"];
         };
         Empty: null;
+        /**
+         * @description Kinds of things that have a history.
+         * @enum {string}
+         */
+        EntityKind: "host" | "vm" | "vcpu" | "disk" | "nic";
         /** @description A successful answer. */
         Envelope_AuditPage: {
             /**
@@ -1345,6 +1401,55 @@ export interface components {
                 role: components["schemas"]["RoleReference"];
                 /** @description Where it holds. */
                 scope: components["schemas"]["Scope"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_History: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description History of some things. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description Start of the range, inclusive.
+                 */
+                from: string;
+                /** @description How what lies within a step became one value. */
+                function: components["schemas"]["HistoryFunction"];
+                /** @description Spans in the range for which samples are known to be missing, the newest 1000. */
+                gaps: components["schemas"]["HistoryGap"][];
+                /**
+                 * @description Kind of the things.
+                 * @example vm
+                 */
+                kind: string;
+                /** @description One for each thing and metric: the metrics of the first thing, in the order asked for, then those of the next. */
+                series: components["schemas"]["HistorySeries"][];
+                /**
+                 * Format: int32
+                 * @description Seconds a point; 0 when the points are the samples themselves. It is longer than asked for where samples are gone.
+                 */
+                step_s: number;
+                /** @description Which tier said what, the earliest first. Where one ends for some things and not yet for others, they overlap. */
+                tiers: components["schemas"]["TierSpan"][];
+                /** @description Times of the points, Unix milliseconds, rising; with a step, the start of each. */
+                times: number[];
+                /**
+                 * Format: date-time
+                 * @description End of the range, exclusive.
+                 */
+                to: string;
+                /** @description True when there are more gaps than these. */
+                truncated: boolean;
             };
             /**
              * @description `ok`.
@@ -2315,14 +2420,16 @@ export interface components {
                 series: components["schemas"]["MetricSeries"][];
                 /**
                  * Format: int32
-                 * @description Seconds a point; 0 when the points are the samples themselves.
+                 * @description Seconds a point; 0 when the points are the samples themselves. It is longer than asked for where samples are gone.
                  */
                 step_s: number;
                 /**
-                 * @description The storage tier that answered.
+                 * @description The coarsest storage tier that answered; `raw` when there is nothing.
                  * @example raw
                  */
                 tier: string;
+                /** @description Which tier said what, the earliest first. */
+                tiers: components["schemas"]["TierSpan"][];
                 /** @description Times of the points, Unix milliseconds, rising; with a step, the start of each. */
                 times: number[];
                 /**
@@ -2379,6 +2486,54 @@ export interface components {
                 collectors: components["schemas"]["Collector"][];
                 /** @description The database. */
                 database: components["schemas"]["Database"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_TopList: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description The first things in order of one metric. */
+            data: {
+                /** @description By which value. */
+                by: components["schemas"]["TopBy"];
+                /**
+                 * Format: date-time
+                 * @description Start of the time whose order it is. When all the samples of a fleet would be too many, it is that of whole hours.
+                 */
+                from: string;
+                /** @description The things, in order; those without a value are left out. */
+                items: components["schemas"]["TopItem"][];
+                /**
+                 * @description Kind of the things.
+                 * @example vm
+                 */
+                kind: string;
+                /**
+                 * @description Name of the metric.
+                 * @example cpu_time_ns
+                 */
+                metric: string;
+                /** @description Which tier said it. */
+                tiers: components["schemas"]["TierSpan"][];
+                /**
+                 * Format: date-time
+                 * @description Its end.
+                 */
+                to: string;
+                /**
+                 * @description Unit of the values.
+                 * @example s/s
+                 */
+                unit: string;
             };
             /**
              * @description `ok`.
@@ -2580,7 +2735,7 @@ export interface components {
         FieldProblem: {
             /**
              * @description What is wrong, for programs: `unknown`, `missing`, `type`, `control_character`, `too_short`, `too_long`, `format`, `unknown_value`,
-             *     `not_found`, `past`, `too_far`, `wrong`, `password_contains_name`, `password_common`, `password_simple`,
+             *     `not_found`, `past`, `too_far`, `range`, `not_multiple`, `conflict`, `order`, `needs_samples`, `wrong`, `password_contains_name`, `password_common`, `password_simple`,
              *     `password_repetitive`, `password_same`.
              * @example too_short
              */
@@ -2782,6 +2937,158 @@ export interface components {
             permission: string;
             /** @description Where. */
             scope: components["schemas"]["Scope"];
+        };
+        /** @description History of some things. */
+        History: {
+            /**
+             * Format: date-time
+             * @description Start of the range, inclusive.
+             */
+            from: string;
+            /** @description How what lies within a step became one value. */
+            function: components["schemas"]["HistoryFunction"];
+            /** @description Spans in the range for which samples are known to be missing, the newest 1000. */
+            gaps: components["schemas"]["HistoryGap"][];
+            /**
+             * @description Kind of the things.
+             * @example vm
+             */
+            kind: string;
+            /** @description One for each thing and metric: the metrics of the first thing, in the order asked for, then those of the next. */
+            series: components["schemas"]["HistorySeries"][];
+            /**
+             * Format: int32
+             * @description Seconds a point; 0 when the points are the samples themselves. It is longer than asked for where samples are gone.
+             */
+            step_s: number;
+            /** @description Which tier said what, the earliest first. Where one ends for some things and not yet for others, they overlap. */
+            tiers: components["schemas"]["TierSpan"][];
+            /** @description Times of the points, Unix milliseconds, rising; with a step, the start of each. */
+            times: number[];
+            /**
+             * Format: date-time
+             * @description End of the range, exclusive.
+             */
+            to: string;
+            /** @description True when there are more gaps than these. */
+            truncated: boolean;
+        };
+        /** @description A thing that has a history. */
+        HistoryEntity: {
+            host: components["schemas"]["HostReference"] | null;
+            /**
+             * @description How the API names it.
+             * @example vm:5f0c6d0e-6a53-4c4b-9d7e-0d4c6a3b8f11
+             */
+            id: string;
+            /** @description Its name; a device's is within its owner. */
+            name: string;
+            vm: components["schemas"]["VmReference"] | null;
+        };
+        /**
+         * @description How what lies within a step becomes one value.
+         * @enum {string}
+         */
+        HistoryFunction: "avg" | "min" | "max" | "last" | "p95" | "count";
+        /** @description A span without samples, with its cause. */
+        HistoryGap: {
+            /**
+             * @description Why, as in the ledger.
+             * @example deadline
+             */
+            cause: string;
+            /**
+             * @description Whom it concerns: a VM, or a host and everything on it.
+             * @example vm:5f0c6d0e-6a53-4c4b-9d7e-0d4c6a3b8f11
+             */
+            entity: string;
+            /**
+             * Format: date-time
+             * @description First missing moment.
+             */
+            from: string;
+            /**
+             * @description Which part of sampling: `host`, `cheap`, `dear` or `all`.
+             * @example dear
+             */
+            group: string;
+            /**
+             * Format: int64
+             * @description Missing ticks; 0 when that can't be known.
+             */
+            ticks: number;
+            /**
+             * Format: date-time
+             * @description Last missing moment.
+             */
+            to: string;
+        };
+        /**
+         * @description Which history of what.
+         *
+         *     What: exactly one of `entities`, `group` and `hosts`; with `top`, none of them stands for everything that the caller may see.
+         */
+        HistoryQuery: {
+            compare?: components["schemas"]["Compare"] | null;
+            /**
+             * @description Things of the kind: `host:<uuid>`, `vm:<uuid>`, `vcpu:<id>`, `disk:<id>` or `nic:<id>`.
+             * @example [
+             *       "vm:5f0c6d0e-6a53-4c4b-9d7e-0d4c6a3b8f11"
+             *     ]
+             */
+            entities?: string[] | null;
+            /**
+             * Format: date-time
+             * @description Start of the range; an hour before its end when not given.
+             */
+            from?: string | null;
+            /** @description How what lies within a step becomes one value. */
+            function?: components["schemas"]["HistoryFunction"];
+            /**
+             * Format: uuid
+             * @description A group of virtual machines: its members, the hosts that they are on, or their devices, by `kind`.
+             */
+            group?: string | null;
+            /** @description Hosts: they, the virtual machines on them, or all devices there, by `kind`. */
+            hosts?: string[] | null;
+            /** @description Kind of the things. */
+            kind: components["schemas"]["EntityKind"];
+            /**
+             * @description Names of metrics of the kind.
+             * @example [
+             *       "cpu_time_ns"
+             *     ]
+             */
+            metrics: string[];
+            /** @description How far the points are apart. */
+            step?: components["schemas"]["StepWish"];
+            /** @description From which tier; `auto` takes what says it best. */
+            tier?: components["schemas"]["TierWish"];
+            /**
+             * Format: date-time
+             * @description End of the range; now when not given.
+             */
+            to?: string | null;
+            top?: components["schemas"]["Top"] | null;
+        };
+        /** @description The values of one metric of one thing. */
+        HistorySeries: {
+            /** @description The values of the earlier period, each at the time that is so much later; only when it was asked for. */
+            compared?: (number | null)[];
+            /** @description The thing. */
+            entity: components["schemas"]["HistoryEntity"];
+            /**
+             * @description Name of the metric.
+             * @example cpu_time_ns
+             */
+            metric: string;
+            /**
+             * @description Unit of the values, as in the catalogue's `api_unit`; of the function `count` it is `1` for gauges, else `s`.
+             * @example s/s
+             */
+            unit: string;
+            /** @description One value a time; null where there is none. */
+            values: (number | null)[];
         };
         /** @description Somebody who has a permission. */
         Holder: {
@@ -3338,14 +3645,16 @@ export interface components {
             series: components["schemas"]["MetricSeries"][];
             /**
              * Format: int32
-             * @description Seconds a point; 0 when the points are the samples themselves.
+             * @description Seconds a point; 0 when the points are the samples themselves. It is longer than asked for where samples are gone.
              */
             step_s: number;
             /**
-             * @description The storage tier that answered.
+             * @description The coarsest storage tier that answered; `raw` when there is nothing.
              * @example raw
              */
             tier: string;
+            /** @description Which tier said what, the earliest first. */
+            tiers: components["schemas"]["TierSpan"][];
             /** @description Times of the points, Unix milliseconds, rising; with a step, the start of each. */
             times: number[];
             /**
@@ -3487,6 +3796,13 @@ export interface components {
              */
             password: string;
         };
+        /** @description How far points are apart: seconds (1 to 2592000), `auto` (at most 600 points) or `raw` (the samples at their own times). */
+        StepWish: number | components["schemas"]["StepWord"];
+        /**
+         * @description Steps that have a name.
+         * @enum {string}
+         */
+        StepWord: "auto" | "raw";
         /** @description How the installation is: all from the database. What it does not know is null. */
         System: {
             /** @description The periodic work of the collectors. */
@@ -3503,6 +3819,29 @@ export interface components {
             /** @description The database. */
             database: components["schemas"]["Database"];
         };
+        /** @description What a storage tier said. */
+        TierSpan: {
+            /**
+             * Format: date-time
+             * @description Start, inclusive.
+             */
+            from: string;
+            /**
+             * @description The tier: `raw`, `hour` or `day`.
+             * @example hour
+             */
+            tier: string;
+            /**
+             * Format: date-time
+             * @description End, exclusive.
+             */
+            to: string;
+        };
+        /**
+         * @description From which tier.
+         * @enum {string}
+         */
+        TierWish: "auto" | "raw" | "hour" | "day";
         /** @description An API token, without its secret. */
         Token: {
             /**
@@ -3550,6 +3889,66 @@ export interface components {
          * @enum {string}
          */
         Tongue: "en" | "zh-CN" | "ja-JP";
+        /** @description Which things come first. */
+        Top: {
+            /** @description By which value of the whole range. */
+            by?: components["schemas"]["TopBy"];
+            /** @description Which end comes first. */
+            direction?: components["schemas"]["Direction"];
+            /** @description By which metric; the first of `metrics` when not given. */
+            metric?: string | null;
+            /** @description How many. */
+            n: number;
+        };
+        /**
+         * @description By which value of the whole range things are put in order.
+         * @enum {string}
+         */
+        TopBy: "avg" | "max" | "last";
+        /** @description A thing and its value. */
+        TopItem: {
+            /** @description The thing. */
+            entity: components["schemas"]["HistoryEntity"];
+            /**
+             * Format: double
+             * @description Its value.
+             */
+            value: number;
+        };
+        /** @description The first things in order of one metric. */
+        TopList: {
+            /** @description By which value. */
+            by: components["schemas"]["TopBy"];
+            /**
+             * Format: date-time
+             * @description Start of the time whose order it is. When all the samples of a fleet would be too many, it is that of whole hours.
+             */
+            from: string;
+            /** @description The things, in order; those without a value are left out. */
+            items: components["schemas"]["TopItem"][];
+            /**
+             * @description Kind of the things.
+             * @example vm
+             */
+            kind: string;
+            /**
+             * @description Name of the metric.
+             * @example cpu_time_ns
+             */
+            metric: string;
+            /** @description Which tier said it. */
+            tiers: components["schemas"]["TierSpan"][];
+            /**
+             * Format: date-time
+             * @description Its end.
+             */
+            to: string;
+            /**
+             * @description Unit of the values.
+             * @example s/s
+             */
+            unit: string;
+        };
         /** @description A code of the authenticator. */
         TotpCode: {
             /**
@@ -6559,6 +6958,111 @@ export interface operations {
             };
         };
     };
+    query_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HistoryQuery"];
+            };
+        };
+        responses: {
+            /** @description The history */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_History"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too many values asked for, 41301 body too big, 41302 too many samples would have to be read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_hosts: {
         parameters: {
             query?: {
@@ -8101,6 +8605,114 @@ export interface operations {
             };
             /** @description 40800 took too long */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_top: {
+        parameters: {
+            query: {
+                /** @description Kind of the things. */
+                kind: "host" | "vm" | "vcpu" | "disk" | "nic";
+                /**
+                 * @description Name of a metric.
+                 * @example cpu_time_ns
+                 */
+                metric: string;
+                /** @description How many. */
+                n?: number;
+                /** @description Seconds up to now that count. */
+                range?: number;
+                /** @description By which value of that time. */
+                by?: "avg" | "max" | "last";
+                /** @description Which end comes first. */
+                direction?: "desc" | "asc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_TopList"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too many things */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
