@@ -1,4 +1,7 @@
 /** The shapes of what the server tells of the past. */
+import type { components, paths } from './schema'
+
+type Schemas = components['schemas']
 
 /** Shares of a VM's virtual processors' time, 0 to 1; null where it is not measured. */
 export interface Shares {
@@ -33,79 +36,16 @@ export interface Slow {
 }
 
 /** What one thing is, as an answer about many names it. */
-export interface Subject {
-  /** `vm:UUID` or `host:UUID`. */
-  id: string
-  name: string
-  host: { id: string; name: string }
-  vm: { id: string; name: string } | null
-}
+export type Subject = Schemas['HistoryEntity']
 
-export const FUNCTIONS = ['avg', 'min', 'max', 'last', 'p95', 'count'] as const
-export type HistoryFunction = (typeof FUNCTIONS)[number]
-export type TopBy = 'avg' | 'max' | 'last'
+export const FUNCTIONS = ['avg', 'min', 'max', 'last', 'p95', 'count'] as const satisfies Schemas['HistoryFunction'][]
+export type HistoryFunction = Schemas['HistoryFunction']
+export type TopBy = Schemas['TopBy']
 
-/** Which history is wanted, of whom. */
-export interface HistoryRequest {
-  kind: 'vm' | 'host'
-  entities?: string[]
-  group?: string
-  metrics: string[]
-  from: string
-  to: string
-  step?: number | 'auto' | 'raw'
-  function?: HistoryFunction
-  top?: { n: number; by: TopBy; metric: string }
-  compare?: { shift_s: number }
-}
+export type HistoryRequest = Schemas['HistoryQuery']
+export type HistoryAnswer = Schemas['History']
+export type HistorySeries = Schemas['HistorySeries']
+export type HistoryGap = Schemas['HistoryGap']
 
-export interface HistorySeries {
-  entity: Subject
-  metric: string
-  unit: string
-  values: (number | null)[]
-  compared?: (number | null)[]
-}
-
-export interface HistoryGap {
-  /** The VM or the host that lacks samples; a host's gap may concern its VMs too. */
-  entity: string
-  from: string
-  to: string
-  cause: string
-  group: string
-}
-
-/** Histories of many on common times. */
-export interface HistoryAnswer {
-  kind: string
-  from: string
-  to: string
-  /** Seconds a point; 0 when the points are the samples themselves. */
-  step_s: number
-  tiers: { tier: string; from: string; to: string }[]
-  times: number[]
-  series: HistorySeries[]
-  gaps: HistoryGap[]
-  /** Whether there are more gaps than are listed. */
-  truncated: boolean
-}
-
-/** Whoever has most, or least, of a metric. */
-export interface TopQuery {
-  kind: 'vm' | 'host'
-  metric: string
-  n?: number
-  /** Seconds that are looked back upon. */
-  range?: number
-  by?: TopBy
-  direction?: 'asc' | 'desc'
-}
-
-export interface TopAnswer {
-  metric: string
-  unit: string
-  from: string
-  to: string
-  items: { entity: Subject; value: number }[]
-}
+export type TopQuery = paths['/api/v1/top']['get']['parameters']['query']
+export type TopAnswer = Schemas['TopList']

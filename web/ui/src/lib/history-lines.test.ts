@@ -15,6 +15,7 @@ const answer = (parts: Partial<HistoryAnswer>): HistoryAnswer => ({
   from: '1970-01-01T00:00:00Z',
   to: '1970-01-01T00:10:00Z',
   step_s: 60,
+  function: 'avg',
   tiers: [],
   times: [0, 60_000, 120_000, 180_000, 240_000],
   series: [],
@@ -44,7 +45,7 @@ describe('chartsOf', () => {
   })
 
   it('shades a gap of the host for all of its machines, and marks that of one for it alone', () => {
-    const gap = { from: '1970-01-01T00:01:30Z', to: '1970-01-01T00:02:30Z', cause: 'busy', group: 'all' }
+    const gap = { from: '1970-01-01T00:01:30Z', to: '1970-01-01T00:02:30Z', cause: 'busy', group: 'all', ticks: 1 }
     const two = [series('a', [1, 1, null, 1, 1]), series('b', [1, 1, 1, 1, 1])]
     expect(charts({ series: two, gaps: [{ ...gap, entity: 'host:h' }] })[0]?.gaps).toMatchObject([{ whole: true, lines: [0, 1] }])
     expect(charts({ series: two, gaps: [{ ...gap, entity: 'vm:a' }] })[0]?.gaps).toMatchObject([{ whole: false, lines: [0] }])
@@ -53,7 +54,7 @@ describe('chartsOf', () => {
   })
 
   it('breaks only the line whose gap it is', () => {
-    const gap = { entity: 'vm:a', from: '1970-01-01T00:01:30Z', to: '1970-01-01T00:02:30Z', cause: 'busy', group: 'all' }
+    const gap = { entity: 'vm:a', from: '1970-01-01T00:01:30Z', to: '1970-01-01T00:02:30Z', cause: 'busy', group: 'all', ticks: 1 }
     const [chart] = charts({ series: [series('a', [1, 1, null, 1, 1]), series('b', [1, 1, 1, 1, 1])], gaps: [gap] })
     expect(chart?.layout.points[0]).toContain(null)
     expect(chart?.layout.points[1]).not.toContain(null)

@@ -33,7 +33,7 @@ const times = (values: (number | null)[], factor: number): Column =>
 
 /** Whether a gap is of this thing, or of the host that it is on. */
 export function isOf(gap: OwnedGap, series: HistorySeries): boolean {
-  return gap.entity === series.entity.id || gap.entity === `host:${series.entity.host.id}`
+  return gap.entity === series.entity.id || (series.entity.host !== null && gap.entity === `host:${series.entity.host.id}`)
 }
 
 export function gapsOfAnswer(answer: HistoryAnswer): OwnedGap[] {
