@@ -38,6 +38,7 @@ export default {
     alone: 'No other virtual machine ran there.',
   },
   explore: {
+    open: 'Explore the history of “{title}”',
     vms: 'VMs',
     hosts: 'Hosts',
     kind: 'Of',

@@ -39,6 +39,7 @@ export default {
     alone: '同じホストで動作する仮想マシンは他にありません。',
   },
   explore: {
+    open: '「{title}」の履歴を調べる',
     vms: '仮想マシン',
     hosts: 'ホスト',
     kind: '対象',

@@ -39,6 +39,7 @@ export default {
     alone: '该主机上没有其他运行中的虚拟机。',
   },
   explore: {
+    open: '查看“{title}”的历史',
     vms: '虚拟机',
     hosts: '主机',
     kind: '对象',
