@@ -1,6 +1,6 @@
 /** The shapes of what is inventoried: machines, labels, groups. */
 import type { Group, Member } from './access-types'
-import type { Vm, VmDetail } from './client'
+import type { HostDetail, Vm, VmDetail } from './client'
 
 /** Words that people give to things: `env` is `prod`. */
 export type Labels = Record<string, string>
@@ -19,6 +19,9 @@ export interface Machine extends Omit<Vm, 'host'> {
 
 /** A VM with its devices. */
 export type MachineDetail = Machine & Pick<VmDetail, 'devices' | 'guest'>
+
+/** A host with its labels. */
+export type LabelledHost = HostDetail & { labels: Labels }
 
 /** What limits and orders the list of VMs. */
 export interface MachineQuery {

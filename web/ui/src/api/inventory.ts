@@ -3,6 +3,7 @@ import type { Page } from './client'
 import type {
   BatchChange,
   BatchResult,
+  LabelledHost,
   Labels,
   Machine,
   MachineDetail,
@@ -28,6 +29,8 @@ export const createMachine = (body: NewMachine): Promise<Machine> => ask('post',
 export const changeMachine = (id: string, body: Partial<NewMachine>): Promise<Machine> =>
   ask('patch', '/api/v1/vms/{id}', { params: { path: { id } }, body })
 export const deleteMachine = (id: string): Promise<unknown> => ask('delete', '/api/v1/vms/{id}', { params: { path: { id } } })
+export const getLabelledHost = (id: string, signal?: AbortSignal): Promise<LabelledHost> =>
+  ask('get', '/api/v1/hosts/{id}', { params: { path: { id } }, signal })
 export const setLabels = (kind: 'vm' | 'host', id: string, labels: Labels): Promise<unknown> =>
   ask('put', kind === 'vm' ? '/api/v1/vms/{id}/labels' : '/api/v1/hosts/{id}/labels', { params: { path: { id } }, body: { labels } })
 export const changeMachines = (ids: string[], change: BatchChange): Promise<{ items: BatchResult[] }> =>
