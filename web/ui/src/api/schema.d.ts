@@ -867,6 +867,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/vms/{id}/slow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why a virtual machine is slow: where its time went in a span, beside its disks and its host, and what dominates. */
+        get: operations["get_slow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1265,6 +1282,34 @@ export interface components {
          * @enum {string}
          */
         Direction: "desc" | "asc";
+        /** @description How fast a disk was. */
+        DiskSpeed: {
+            /**
+             * @description Its id.
+             * @example 17
+             */
+            id: string;
+            /**
+             * Format: double
+             * @description Requests a second.
+             */
+            iops: number | null;
+            /**
+             * @description Its name.
+             * @example vda
+             */
+            name: string;
+            /**
+             * Format: double
+             * @description Seconds a read; null without any.
+             */
+            read_latency_s: number | null;
+            /**
+             * Format: double
+             * @description Seconds a write; null without any.
+             */
+            write_latency_s: number | null;
+        };
         /**
          * @description Whether a rule allows or denies.
          * @enum {string}
@@ -2736,6 +2781,46 @@ export interface components {
              */
             message: string;
         };
+        /** @description A successful answer. */
+        Envelope_WhySlow: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description What a virtual machine did in a span, and what dominated. Null is what is not known. */
+            data: {
+                /** @description Its disks. */
+                disks: components["schemas"]["DiskSpeed"][];
+                host: components["schemas"]["HostLoad"] | null;
+                /** @description What its memory cost. */
+                memory: components["schemas"]["MemoryPressure"];
+                /** @description Where its processors' time went. */
+                shares: components["schemas"]["TimeShares"];
+                /**
+                 * @description Its newest state in the span.
+                 * @example running
+                 */
+                state: string | null;
+                /** @description Which tier said what. */
+                tiers: components["schemas"]["TierSpan"][];
+                /**
+                 * Format: double
+                 * @description Virtual processors.
+                 */
+                vcpus: number | null;
+                /** @description What dominates. */
+                verdict: components["schemas"]["SlowVerdict"];
+                /** @description The span. */
+                window: components["schemas"]["Window"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
         /** @description Whether samples arrive from the collectors as they are taken. */
         FeedState: {
             /** @description True while at least one collector feeds this server. */
@@ -3187,6 +3272,28 @@ export interface components {
             /** @description Its cores, block devices, file systems and network interfaces. */
             devices: components["schemas"]["Device"][];
         };
+        /** @description How busy a host was. */
+        HostLoad: {
+            /**
+             * Format: double
+             * @description Share of its cores' time in which they did something.
+             */
+            cpu_busy: number | null;
+            /**
+             * Format: uuid
+             * @description Its UUID.
+             */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description The other machines on it that used most of its processors. */
+            neighbours: components["schemas"]["Neighbour"][];
+            /**
+             * Format: double
+             * @description Share that a machine below took away.
+             */
+            steal: number | null;
+        };
         /** @description The host of a VM. */
         HostReference: {
             /**
@@ -3316,6 +3423,19 @@ export interface components {
             /** @description The virtual machine's UUID. */
             vm: string;
         };
+        /** @description What memory costs a virtual machine. */
+        MemoryPressure: {
+            /**
+             * Format: double
+             * @description Bytes a second that the guest read from and wrote to its own swap.
+             */
+            guest_swap_bytes_per_s: number | null;
+            /**
+             * Format: double
+             * @description Page faults a second for which the host had to read the machine's memory from its swap.
+             */
+            host_faults_per_s: number | null;
+        };
         /** @description One metric of one kind of entity. */
         MetricInfo: {
             /**
@@ -3385,6 +3505,20 @@ export interface components {
         Metrics: {
             /** @description Every metric of every kind, in catalogue order. */
             items: components["schemas"]["MetricInfo"][];
+        };
+        /** @description Another machine on the same host. */
+        Neighbour: {
+            /**
+             * Format: double
+             * @description Share of the host's cores that it used.
+             */
+            cpu_share: number;
+            /**
+             * Format: double
+             * @description Disk requests a second.
+             */
+            iops: number | null;
+            vm: components["schemas"]["VmReference"] | null;
         };
         /** @description A role to be given. */
         NewGrant: {
@@ -3806,6 +3940,28 @@ export interface components {
              */
             password: string;
         };
+        /** @description What dominates. */
+        SlowVerdict: {
+            /**
+             * @description What: `no_data`, `not_running`, `cpu_contention`, `host_steal`, `host_memory`, `guest_memory`, `disk_latency`, `io_wait`,
+             *     `cpu_bound`, `idle` or `nothing`.
+             * @example cpu_contention
+             */
+            code: string;
+            /**
+             * @description The numbers that it rests on, by name.
+             * @example {
+             *       "busy": 0.97,
+             *       "ready": 0.12,
+             *       "share": 0.4
+             *     }
+             */
+            numbers: {
+                [key: string]: number;
+            };
+            /** @description It in a sentence, in the caller's language. */
+            text: string;
+        };
         /** @description How far points are apart: seconds (1 to 2592000), `auto` (at most 600 points) or `raw` (the samples at their own times). */
         StepWish: number | components["schemas"]["StepWord"];
         /**
@@ -3852,6 +4008,34 @@ export interface components {
          * @enum {string}
          */
         TierWish: "auto" | "raw" | "hour" | "day";
+        /** @description Shares of the time of all virtual processors, from 0 to 1. */
+        TimeShares: {
+            /**
+             * Format: double
+             * @description The guest had halted them, because it had nothing to do.
+             */
+            halted: number | null;
+            /**
+             * Format: double
+             * @description The rest.
+             */
+            idle: number | null;
+            /**
+             * Format: double
+             * @description They waited for I/O.
+             */
+            io_wait: number | null;
+            /**
+             * Format: double
+             * @description They were ready, and the host had no core free.
+             */
+            ready: number | null;
+            /**
+             * Format: double
+             * @description They ran.
+             */
+            run: number | null;
+        };
         /** @description An API token, without its secret. */
         Token: {
             /**
@@ -4176,6 +4360,45 @@ export interface components {
             id: string;
             /** @description Name of its domain. */
             name: string;
+        };
+        /** @description What a virtual machine did in a span, and what dominated. Null is what is not known. */
+        WhySlow: {
+            /** @description Its disks. */
+            disks: components["schemas"]["DiskSpeed"][];
+            host: components["schemas"]["HostLoad"] | null;
+            /** @description What its memory cost. */
+            memory: components["schemas"]["MemoryPressure"];
+            /** @description Where its processors' time went. */
+            shares: components["schemas"]["TimeShares"];
+            /**
+             * @description Its newest state in the span.
+             * @example running
+             */
+            state: string | null;
+            /** @description Which tier said what. */
+            tiers: components["schemas"]["TierSpan"][];
+            /**
+             * Format: double
+             * @description Virtual processors.
+             */
+            vcpus: number | null;
+            /** @description What dominates. */
+            verdict: components["schemas"]["SlowVerdict"];
+            /** @description The span. */
+            window: components["schemas"]["Window"];
+        };
+        /** @description A span of time. */
+        Window: {
+            /**
+             * Format: date-time
+             * @description Start, inclusive.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description End, exclusive.
+             */
+            to: string;
         };
     };
     responses: never;
@@ -10472,6 +10695,115 @@ export interface operations {
             };
             /** @description 40800 took too long */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_slow: {
+        parameters: {
+            query?: {
+                /** @description Start, RFC 3339; 15 minutes before the end when not given. */
+                from?: string;
+                /** @description End, RFC 3339, at most 31 days later; now when not given. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                /** @description UUID of the VM */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_WhySlow"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41302 too many samples would have to be read */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
