@@ -252,7 +252,12 @@ pub(crate) fn identity(folder: &Path) -> String {
     format!("[identity]\nca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
 }
 
-fn start(wrapper: &[String], program: &str, folder: &Path, configuration: &str) -> anyhow::Result<Daemon> {
+pub(crate) fn start(
+    wrapper: &[String],
+    program: &str,
+    folder: &Path,
+    configuration: &str,
+) -> anyhow::Result<Daemon> {
     let path = folder.join(format!("{program}.toml"));
     std::fs::write(&path, configuration).context("write a configuration")?;
     let path = path.display().to_string();
