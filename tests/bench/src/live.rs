@@ -18,8 +18,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vmscope_harness::centre::metric;
+use vmscope_harness::live::{Live, Socket};
 use vmscope_harness::site::eventually;
-use vmscope_harness::web::{Socket, Web};
+use vmscope_harness::web::Web;
 use vmscope_store::Flavor;
 
 /// How old 99 of a hundred samples may be, at the scale that one server is made for.
@@ -57,7 +58,7 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let time = settings::seconds("LIVE_SECONDS", 30)?;
     let steps = settings::numbers("LIVE_VMS", &[20, 50, 100, 200])?;
     let centre = Centre::start(Flavor::Timescale).await?;
-    let web = Web::start(&centre.site).await?;
+    let live = Live::start(&centre.site).await?;
     let (log, stop) = (Arc::new(Log::default()), CancellationToken::new());
     let mut agents = start_agents(&centre, hosts, &log, &stop).await?;
     let vms = known_vms(&centre, hosts * VMS).await?;
@@ -68,7 +69,7 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
             _ => (format!("live.ramp.{each}"), Bar::None),
         };
         let watched: Vec<Vec<String>> = (0..sockets).map(|socket| some_of(&vms, socket, each)).collect();
-        let share = step(report, &name, &web, &watched, time, bar).await?;
+        let share = step(report, &name, &live, &watched, time, bar).await?;
         if share > SATURATED {
             report.say("live.saturated_at", each as f64, "VMs/socket");
             break;
@@ -130,7 +131,7 @@ async fn known_vms(centre: &Centre, count: usize) -> anyhow::Result<Vec<String>>
 async fn step(
     report: &mut Report,
     name: &str,
-    web: &Web,
+    live: &Live,
     watched: &[Vec<String>],
     time: Duration,
     bar: Bar,
@@ -138,7 +139,7 @@ async fn step(
     let measuring = Arc::new(AtomicBool::new(false));
     let (mut readers, mut ages) = (JoinSet::new(), Vec::new());
     for some in watched.chunks(OPENING) {
-        let opening = some.iter().map(|entities| open(web, entities));
+        let opening = some.iter().map(|entities| open(live, entities));
         for socket in futures_util::future::try_join_all(opening).await? {
             let own = Ages::default();
             ages.push(own.clone());
@@ -146,11 +147,11 @@ async fn step(
         }
     }
     tokio::time::sleep(SETTLE).await;
-    let before = count(web)?;
+    let before = count(&live.web)?;
     measuring.store(true, Ordering::Relaxed);
     tokio::time::sleep(time).await;
     measuring.store(false, Ordering::Relaxed);
-    let after = count(web)?;
+    let after = count(&live.web)?;
     if let Some(ended) = readers.try_join_next() {
         ended??;
     }
@@ -159,7 +160,7 @@ async fn step(
         .flat_map(|ages| std::mem::take(&mut *ages.lock().unwrap_or_else(PoisonError::into_inner)))
         .collect();
     ensure!(!ages.is_empty(), "no sample came");
-    let rss_kib = web.daemon.rss_kib()?;
+    let rss_kib = live.web.daemon.rss_kib()?;
     drop(readers);
     say(report, name, (&before, &after), &ages, rss_kib, bar);
     Ok(share(&before, &after))
@@ -218,8 +219,8 @@ fn count(web: &Web) -> anyhow::Result<Counters> {
     })
 }
 
-async fn open(web: &Web, entities: &[String]) -> anyhow::Result<Socket> {
-    let mut socket = web.socket(None).await?;
+async fn open(live: &Live, entities: &[String]) -> anyhow::Result<Socket> {
+    let mut socket = live.socket(None).await?;
     socket.subscribe(entities).await?;
     Ok(socket)
 }

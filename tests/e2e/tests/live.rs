@@ -18,9 +18,9 @@ use vmscope::postgres::Server;
 use vmscope_harness::centre::metric;
 use vmscope_harness::daemon::Daemon;
 use vmscope_harness::database;
+use vmscope_harness::live::{Live, Socket};
 use vmscope_harness::pretended::Pretended;
 use vmscope_harness::site::{Site, eventually};
-use vmscope_harness::web::{Socket, Web};
 
 /// Hosts, and virtual machines of each.
 const HOSTS: usize = 50;
@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Everything that runs. Fields are dropped in this order.
 struct Stage {
     crowd: Crowd,
-    web: Web,
+    live: Live,
     pretended: Pretended,
     collector: Option<Daemon>,
     site: Site,
@@ -59,17 +59,17 @@ impl Stage {
         let database = database::start(folder.path()).await.unwrap();
         let site = Site::new(&database.url).unwrap();
         let collector = Some(site.start_collector().unwrap());
-        let web = Web::start(&site).await.unwrap();
+        let live = Live::start(&site).await.unwrap();
         let pretended = Pretended::start(&site, HOSTS, VMS).unwrap();
         eventually("all virtual machines are known", PATIENCE, async || {
-            Ok(web.person.get("/api/v1/vms?page_size=1")?["total"] == HOSTS * VMS)
+            Ok(live.person.get("/api/v1/vms?page_size=1")?["total"] == HOSTS * VMS)
         })
         .await
         .unwrap();
-        let crowd = Crowd::gather(&web, &pretended).await;
+        let crowd = Crowd::gather(&live, &pretended).await;
         Self {
             crowd,
-            web,
+            live,
             pretended,
             collector,
             site,
@@ -105,8 +105,8 @@ struct Crowd {
 
 impl Crowd {
     /// Every second one watches single virtual machines of many hosts, the others a group of all of one host.
-    async fn gather(web: &Web, pretended: &Pretended) -> Self {
-        let groups: Vec<String> = (0..HOSTS).map(|host| group(web, pretended, host)).collect();
+    async fn gather(live: &Live, pretended: &Pretended) -> Self {
+        let groups: Vec<String> = (0..HOSTS).map(|host| group(live, pretended, host)).collect();
         let mut crowd = Self {
             lowest: Vec::new(),
             reading: JoinSet::new(),
@@ -117,7 +117,7 @@ impl Crowd {
         };
         let all: Vec<Vec<String>> = (0..SOCKETS).map(topics).collect();
         for some in all.chunks(OPENING) {
-            let opening = some.iter().map(|topics| open(web, topics, None));
+            let opening = some.iter().map(|topics| open(live, topics, None));
             for socket in futures_util::future::try_join_all(opening).await.unwrap() {
                 let lowest = Arc::new(AtomicI64::new(0));
                 crowd.lowest.push(lowest.clone());
@@ -143,18 +143,18 @@ fn name(pretended: &Pretended, host: usize, vm: usize) -> String {
 }
 
 /// Makes a group of all virtual machines of a host.
-fn group(web: &Web, pretended: &Pretended, host: usize) -> String {
+fn group(live: &Live, pretended: &Pretended, host: usize) -> String {
     let definition = json!({"name": format!("group {host}"), "description": ""});
-    let made = web.person.send("POST", "/api/v1/groups", &definition).unwrap();
+    let made = live.person.send("POST", "/api/v1/groups", &definition).unwrap();
     let id = made["id"].as_str().unwrap();
     let members = json!({"add": pretended.hosts[host].1});
     let path = format!("/api/v1/groups/{id}/members");
-    web.person.send("PUT", &path, &members).unwrap();
+    live.person.send("PUT", &path, &members).unwrap();
     format!("group:{id}")
 }
 
-async fn open(web: &Web, topics: &[String], receive_bytes: Option<u32>) -> anyhow::Result<Socket> {
-    let mut socket = web.socket(receive_bytes).await?;
+async fn open(live: &Live, topics: &[String], receive_bytes: Option<u32>) -> anyhow::Result<Socket> {
+    let mut socket = live.socket(receive_bytes).await?;
     socket.subscribe(topics).await?;
     Ok(socket)
 }
@@ -203,9 +203,9 @@ async fn a_thousand_connections_get_to_the_newest_values_whatever_dies_and_whoev
 
     database::kill(&stage.database).await.unwrap();
     stage.converge(3, "the database was killed").await;
-    let web = &stage.web;
+    let person = &stage.live.person;
     eventually("what was shown meanwhile is stored", PATIENCE, async || {
-        let vms = web.person.get("/api/v1/vms?page_size=500&sort=last_sample_at")?;
+        let vms = person.get("/api/v1/vms?page_size=500&sort=last_sample_at")?;
         let items = vms["items"].as_array().into_iter().flatten();
         Ok(items.filter(|vm| vm["memory_used_bytes"] == 3).count() == 500)
     })
@@ -218,15 +218,15 @@ async fn a_thousand_connections_get_to_the_newest_values_whatever_dies_and_whoev
 
 /// Memory does not grow with what is not read, nobody else notices, and who takes nothing is left at last.
 async fn with_deaf_ones(stage: &mut Stage) {
-    let before = stage.web.daemon.rss_kib().unwrap();
+    let before = stage.live.web.daemon.rss_kib().unwrap();
     let all: Vec<String> = (0..HOSTS * VMS)
         .map(|number| name(&stage.pretended, number / VMS, number % VMS))
         .collect();
     let mut deaf = Vec::new();
     for _ in 0..DEAF {
-        deaf.push(open(&stage.web, &all, Some(4 << 10)).await.unwrap());
+        deaf.push(open(&stage.live, &all, Some(4 << 10)).await.unwrap());
     }
-    let admin = stage.web.admin;
+    let admin = stage.live.web.admin;
     let conflated = || metric(admin, "vmscope_web_live_conflated_total");
     let begun = conflated().unwrap();
     eventually("much is merged", PATIENCE, async || {
@@ -237,7 +237,7 @@ async fn with_deaf_ones(stage: &mut Stage) {
     stage.converge(5, "with those who do not read").await;
     let mut highest = 0;
     eventually("who takes nothing is left", PATIENCE, async || {
-        highest = highest.max(stage.web.daemon.rss_kib()?);
+        highest = highest.max(stage.live.web.daemon.rss_kib()?);
         Ok(metric(admin, "vmscope_web_live_clients")? == SOCKETS as u64)
     })
     .await

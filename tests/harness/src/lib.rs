@@ -8,6 +8,7 @@ pub mod database;
 pub mod faults;
 pub mod guests;
 pub mod hostile;
+pub mod live;
 pub mod netns;
 pub mod person;
 pub mod pretended;

@@ -32,18 +32,18 @@ impl Person {
     pub async fn first(log: &Path) -> anyhow::Result<Self> {
         let address = said(log, "vmscope is ready: ").await?;
         let code = said(log, "set-up code: ").await?;
-        Self::with_code(&address, &code)
+        Self::set_up(address, &code)
     }
 
-    /// The first user at `address` (`http://...`), made with a set-up code.
+    /// The first user of the web service at `address` (`http://...`), made with this code.
     ///
     /// # Errors
-    /// When the server does not answer, or refuses.
-    pub fn with_code(address: &str, code: &str) -> anyhow::Result<Self> {
+    /// When it refuses.
+    pub fn set_up(address: String, code: &str) -> anyhow::Result<Self> {
         let agent = agent();
         let body = json!({"code": code, "name": NAME, "password": PASSWORD});
         post(&agent, &format!("{address}/api/v1/setup"), &body)?;
-        Self::at(agent, address.to_owned())
+        Self::at(agent, address)
     }
 
     /// The same user at a later start.
@@ -65,14 +65,14 @@ impl Person {
         })
     }
 
+    /// What programs send to be this person.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Where it is: `http://...`.
     pub fn address(&self) -> &str {
         &self.address
-    }
-
-    /// The access token.
-    pub fn token(&self) -> &str {
-        &self.token
     }
 
     /// The `data` of an answer to a request with a body.

@@ -1,153 +1,48 @@
-//! The web server of a site, and its `WebSocket` connections.
+//! The real web service of a site.
 
-use crate::daemon::{Daemon, binary};
-use crate::person::Person;
-use crate::site::{Site, eventually, free_tcp_port, identity};
-use anyhow::{Context, ensure};
-use futures_util::{SinkExt, StreamExt};
-use serde_json::json;
+use crate::daemon::Daemon;
+use crate::site::{Site, free_tcp_port, identity, start};
+use anyhow::Context;
 use std::net::SocketAddr;
-use std::process::Command;
-use std::time::Duration;
-use tokio::net::{TcpSocket, TcpStream};
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use vmscope_link::Role;
+use vmscope_vault::Keyring;
 
-/// How long it may take to be ready.
-const START_LIMIT: Duration = Duration::from_secs(30);
-/// Tests have one address: nobody is to wait because of it.
-const LIMITS: &str = "[limits]\nrequests_per_s = 100000\nburst = 100000\nlogins_per_min = 100000\nfailed_logins_per_min = 100000\n";
-/// A client's buffers: there are a thousand in one process.
-const BUFFER_BYTES: usize = 8 << 10;
-
-/// A web server that runs.
+/// A web service at work, fed by the site's collector.
 #[derive(Debug)]
 pub struct Web {
-    /// Its process.
+    /// The program.
     pub daemon: Daemon,
-    /// Where it listens.
+    /// Where the dashboard and the API are.
     pub address: SocketAddr,
     /// Its admin endpoint.
     pub admin: SocketAddr,
-    /// The first user, who may do everything.
-    pub person: Person,
 }
 
-impl Web {
-    /// Starts the web server of a site whose collector runs, and sets it up.
+impl Site {
+    /// Starts the web service; `more` are further sections of its configuration.
     ///
     /// # Errors
-    /// When it can't be started or refuses.
-    pub async fn start(site: &Site) -> anyhow::Result<Self> {
+    /// When it can't be started.
+    pub fn start_web(&self, more: &str) -> anyhow::Result<Web> {
+        let folder = self.path("web");
+        self.certify(&folder, &Role::Web("test".to_owned()))?;
+        let keys = folder.join("master-keys");
+        if !keys.exists() {
+            Keyring::generate_into(&keys).context("make a master key")?;
+        }
         let (address, admin) = (free_tcp_port()?, free_tcp_port()?);
-        let folder = site.path("web");
-        site.certify(&folder, &Role::Web("test".to_owned()))?;
-        let keys = folder.join("master-keys").display().to_string();
-        // Without a configuration it is not written into the audit trail, which nobody reads here.
-        run("vmscope-collector", &["key", "generate", "--file", &keys])?;
         let text = format!(
-            "listen = \"{address}\"\nadmin = \"{admin}\"\ncollectors = [\"{}\"]\nstate_dir = \"{}\"\n{}\
-             [database]\nurl = \"{}\"\n[vault]\nmaster_keys = \"{keys}\"\n{LIMITS}",
-            site.collector_address,
-            folder.display(),
-            identity(&folder),
-            site.database_url,
+            "listen = \"{address}\"\nadmin = \"{admin}\"\ncollectors = [\"{collector}\"]\n{identity}\
+             [database]\nurl = \"{database}\"\n[vault]\nmaster_keys = \"{keys}\"\n{more}",
+            collector = self.collector_address,
+            identity = identity(&folder),
+            database = self.database_url,
+            keys = keys.display(),
         );
-        let config = folder.join("web.toml");
-        std::fs::write(&config, text)?;
-        let config = config.display().to_string();
-        let log = folder.join("web.log");
-        let daemon = Daemon::start("vmscope-web", &["run", "--config", &config], &log)?;
-        let collector = site
-            .path("collector/vmscope-collector.toml")
-            .display()
-            .to_string();
-        let mut person = None;
-        eventually(
-            "the collector and the web server are ready",
-            START_LIMIT,
-            async || {
-                let code = run(
-                    "vmscope-collector",
-                    &["user", "setup-code", "--config", &collector],
-                )?;
-                person = Some(Person::with_code(&format!("http://{address}"), code.trim())?);
-                Ok(true)
-            },
-        )
-        .await?;
-        Ok(Self {
-            daemon,
+        Ok(Web {
+            daemon: start(&[], "vmscope-web", &folder, &text)?,
             address,
             admin,
-            person: person.context("a person")?,
         })
     }
-
-    /// Opens a socket as the first user; `receive_bytes` is what the kernel keeps of it unread.
-    ///
-    /// # Errors
-    /// When the server refuses.
-    pub async fn socket(&self, receive_bytes: Option<u32>) -> anyhow::Result<Socket> {
-        Socket::open(self.address, self.person.token(), receive_bytes).await
-    }
-}
-
-/// A WebSocket of live samples.
-#[derive(Debug)]
-pub struct Socket(WebSocketStream<TcpStream>);
-
-impl Socket {
-    /// Opens one.
-    ///
-    /// # Errors
-    /// When the server refuses.
-    pub async fn open(address: SocketAddr, token: &str, receive_bytes: Option<u32>) -> anyhow::Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        if let Some(bytes) = receive_bytes {
-            socket.set_recv_buffer_size(bytes)?;
-        }
-        let stream = socket.connect(address).await?;
-        let mut request = format!("ws://{address}/api/v1/live").into_client_request()?;
-        let bearer = format!("Bearer {token}").parse()?;
-        request.headers_mut().insert("Authorization", bearer);
-        let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER_BYTES)
-            .write_buffer_size(BUFFER_BYTES);
-        let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
-        Ok(Self(socket))
-    }
-
-    /// Subscribes to hosts, virtual machines and groups, as the API names them.
-    ///
-    /// # Errors
-    /// When the connection is lost.
-    pub async fn subscribe(&mut self, entities: &[String]) -> anyhow::Result<()> {
-        let message = json!({"type": "subscribe", "entities": entities});
-        Ok(self.0.send(Message::text(message.to_string())).await?)
-    }
-
-    /// The next text of the server.
-    ///
-    /// # Errors
-    /// When the connection is over.
-    pub async fn next(&mut self) -> anyhow::Result<String> {
-        loop {
-            match self.0.next().await.context("the connection is over")?? {
-                Message::Text(text) => return Ok(text.as_str().to_owned()),
-                Message::Close(frame) => anyhow::bail!("closed: {frame:?}"),
-                _ => {}
-            }
-        }
-    }
-}
-
-fn run(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(binary(program)?).args(arguments).output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program} {arguments:?}: {said}");
-    Ok(String::from_utf8(output.stdout)?)
 }

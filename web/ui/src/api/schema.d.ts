@@ -453,10 +453,12 @@ export interface paths {
         };
         /**
          * Live samples over a WebSocket.
-         * @description After the upgrade both sides send JSON text messages: see the schemas `ClientMessage` and `ServerMessage`. The server
-         *     pings every 20 s and drops a client that stays silent. A client that reads too slowly gets the latest values of each
+         * @description After the upgrade both sides send JSON text messages: see the schemas `ClientMessage` and `ServerMessage`. A subscription begins
+         *     with the last known values (`snapshot`), then every `sample` comes; that of a group follows its members. The server
+         *     pings every 20 s and drops a client that stays silent for 50 s. A client that reads too slowly gets the latest values of each
          *     entity, not all of them. What the caller may not see can't be subscribed; when his rights shrink, the subscription ends and a
-         *     `subscribed` message says what is left, and when his session ends, so does the connection.
+         *     `subscribed` message says what is left, and when his session ends, so does the connection. Who has lost a connection shows the
+         *     token of its `hello` within a minute (`resume`) and has its subscriptions again.
          */
         get: operations["open_live"];
         put?: never;
@@ -1095,18 +1097,26 @@ export interface components {
         };
         /** @description What a client may say. */
         ClientMessage: {
-            /** @description `host:<uuid>` or `vm:<uuid>`. */
+            /** @description `host:<uuid>`, `vm:<uuid>` or `group:<uuid>`: whatever virtual machines are in the group. */
             entities: string[];
             /** @enum {string} */
             type: "subscribe";
         } | {
-            /** @description `host:<uuid>` or `vm:<uuid>`. */
+            /** @description As they were subscribed. */
             entities: string[];
             /** @enum {string} */
             type: "unsubscribe";
         } | {
+            /** @description The `resume` of that connection's `hello`. */
+            token: string;
+            /** @enum {string} */
+            type: "resume";
+        } | {
             /** @enum {string} */
             type: "ping";
+        } | {
+            /** @enum {string} */
+            type: "pong";
         };
         /** @description A collector, as its last heartbeat said. */
         Collector: {
@@ -3309,6 +3319,25 @@ export interface components {
             /** @description The keys. */
             keys: Record<string, never>[];
         };
+        /** @description Values of one entity. */
+        LiveSample: {
+            /** @description Whose. */
+            entity: string;
+            /**
+             * Format: int64
+             * @description When the newest of them was taken, Unix milliseconds.
+             */
+            time: number;
+            /**
+             * @description Values by metric, in the units of the catalogue's `api_unit`; metrics without a value, or without a new one, are left out.
+             * @example {
+             *       "cpu_time_ns": 0.12
+             *     }
+             */
+            values: {
+                [key: string]: number;
+            };
+        };
         /** @description A session that has begun, or goes on. */
         LoggedIn: {
             /** @description To be sent as `Authorization: Bearer`; left out when it is in a cookie. */
@@ -3839,34 +3868,59 @@ export interface components {
         };
         /** @description What the server says. */
         ServerMessage: {
+            /**
+             * Format: int64
+             * @description So often the server says `ping`: after twice that without a word it is gone.
+             */
+            ping_s: number;
+            /** @description What another connection says in `resume` when this one is lost. */
+            resume: string;
+            /**
+             * Format: int64
+             * @description For so many seconds after the loss.
+             */
+            resume_s: number;
+            /** @description Names the connection, in the log too. */
+            session: string;
+            /** @enum {string} */
+            type: "hello";
+        } | {
             /** @description Everything that the client is now subscribed to. */
             entities: string[];
             /** @enum {string} */
             type: "subscribed";
         } | {
-            /** @description Whose. */
-            entity: string;
-            /**
-             * Format: int64
-             * @description When it was taken, Unix milliseconds.
-             */
-            time: number;
+            /** @description Its virtual machines that the caller may see, sorted; their samples come. */
+            entities: string[];
+            /** @description `group:<uuid>`. */
+            group: string;
+            /** @description How many more it has than one client may watch: their samples do not come. */
+            more: number;
+            /** @enum {string} */
+            type: "group";
+        } | {
+            /** @description False when another `snapshot` message with more of the same follows. */
+            complete: boolean;
+            /** @description One an entity. */
+            samples: components["schemas"]["LiveSample"][];
+            /** @enum {string} */
+            type: "snapshot";
+        } | (components["schemas"]["LiveSample"] & {
             /** @enum {string} */
             type: "sample";
-            /**
-             * @description Values by metric, in the units of the catalogue's `api_unit`; metrics without a value are left out.
-             * @example {
-             *       "cpu_time_ns": 0.12
-             *     }
-             */
-            values: {
-                [key: string]: number;
-            };
-        } | {
+        }) | {
             /** @description True while at least one collector feeds this server. */
             connected: boolean;
             /** @enum {string} */
             type: "feed";
+        } | {
+            /** @description The subscriptions are back: `subscribed`, `group` and `snapshot` messages follow. If not, subscribe again. */
+            ok: boolean;
+            /** @enum {string} */
+            type: "resumed";
+        } | {
+            /** @enum {string} */
+            type: "ping";
         } | {
             /** @enum {string} */
             type: "pong";
