@@ -251,7 +251,7 @@ async fn only_a_few_files_are_made_and_sent_at_once() {
             fetch(address, "GET", "/api/v1/gaps/export", &headers).await
         })
     };
-    let blocked = [begin(), begin(), begin(), begin()];
+    let waiting = [begin(), begin(), begin(), begin()];
     let vms = async || server.get("/api/v1/vms/export").await;
     let refused = loop {
         let answer = vms().await;
@@ -261,7 +261,7 @@ async fn only_a_few_files_are_made_and_sent_at_once() {
     };
     assert_eq!((refused.status, code(&refused)), (429, json!(42_902)));
     blocker.batch_execute("COMMIT").await.expect("let go");
-    for answer in blocked {
+    for answer in waiting {
         let answer = answer.await.expect("an answer");
         assert_eq!(
             (answer.status, records(&answer.body).len()),
