@@ -252,10 +252,10 @@ async fn only_a_few_files_are_made_and_sent_at_once() {
         })
     };
     let waiting = [begin(), begin(), begin(), begin()];
-    let blocked = "SELECT count(*) FROM pg_locks WHERE relation = 'gap'::regclass AND NOT granted";
+    let wanted = "SELECT count(*) FROM pg_locks WHERE relation = 'gap'::regclass AND NOT granted";
     let watcher = database.client().await.expect("a client");
     let is_begun = async || {
-        let row = watcher.query_one(blocked, &[]).await.expect("a count");
+        let row = watcher.query_one(wanted, &[]).await.expect("a count");
         row.get::<_, i64>(0) == 4
     };
     while !is_begun().await {
