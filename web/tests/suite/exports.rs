@@ -251,17 +251,21 @@ async fn only_a_few_files_are_made_and_sent_at_once() {
             fetch(address, "GET", "/api/v1/gaps/export", &headers).await
         })
     };
-    let blocked = [begin(), begin(), begin(), begin()];
-    let vms = async || server.get("/api/v1/vms/export").await;
-    let refused = loop {
-        let answer = vms().await;
-        if answer.status != 200 {
-            break answer;
-        }
+    let waiting = [begin(), begin(), begin(), begin()];
+    let wanted = "SELECT count(*) FROM pg_locks WHERE relation = 'gap'::regclass AND NOT granted";
+    let watcher = database.client().await.expect("a client");
+    let is_begun = async || {
+        let row = watcher.query_one(wanted, &[]).await.expect("a count");
+        row.get::<_, i64>(0) == 4
     };
+    while !is_begun().await {
+        tokio::task::yield_now().await;
+    }
+    let vms = async || server.get("/api/v1/vms/export").await;
+    let refused = vms().await;
     assert_eq!((refused.status, code(&refused)), (429, json!(42_902)));
     blocker.batch_execute("COMMIT").await.expect("let go");
-    for answer in blocked {
+    for answer in waiting {
         let answer = answer.await.expect("an answer");
         assert_eq!(
             (answer.status, records(&answer.body).len()),

@@ -5,6 +5,7 @@ use crate::{Cell, Column, ColumnKind};
 use bytes::Bytes;
 use jiff::Timestamp;
 use parquet::basic::LogicalType;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::json;
@@ -92,7 +93,7 @@ fn a_parquet_file_comes_in_groups_so_that_memory_does_not_grow_with_it() {
         .metadata()
         .row_groups()
         .iter()
-        .map(|group| group.num_rows())
+        .map(RowGroupMetaData::num_rows)
         .collect();
     assert_eq!(groups, [50_000, 50_000, 20_000]);
 }
