@@ -34,7 +34,7 @@ async function language(page, expected) {
 /** A text key that was not translated shows as itself: `chart.vm_cpu`. */
 async function translated(page) {
   const texts = await page.evaluate(() => {
-    const attributes = [...document.querySelectorAll('[aria-label],[title],[placeholder]')].flatMap((element) => [
+    const attributes = [...document.querySelectorAll('[aria-label],[title],[placeholder]')].filter((element) => !element.matches('.mono')).flatMap((element) => [
       element.getAttribute('aria-label') ?? '',
       element.getAttribute('title') ?? '',
       element.getAttribute('placeholder') ?? '',

@@ -4,9 +4,9 @@
 export async function sortsByTwo(page, url) {
   await page.goto(url)
   await page.waitForSelector('tr[data-vm]')
-  await page.locator('th button', { hasText: 'State' }).click()
+  await page.click('[data-sort=state] button')
   await page.waitForURL(/sort=state$/)
-  await page.locator('th button', { hasText: 'Name' }).click({ modifiers: ['Shift'] })
+  await page.click('[data-sort=name] button', { modifiers: ['Shift'] })
   await page.waitForURL(/sort=state(,|%2C)name/)
   await page.waitForSelector('tr[data-vm]')
 }

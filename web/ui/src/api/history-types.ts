@@ -24,6 +24,7 @@ export interface SlowDisk {
 export interface Neighbour {
   vm: { id: string; name: string } | null
   cpu_share: number
+  iops: number | null
 }
 
 /** Why a VM is slow, or that it is not. */
@@ -31,7 +32,9 @@ export interface Slow {
   window: { from: string; to: string }
   shares: Shares
   disks: SlowDisk[]
-  host: { cpu_busy: number | null; steal?: number | null; neighbours: Neighbour[] }
+  memory: { host_faults_per_s: number | null; guest_swap_bytes_per_s: number | null }
+  /** Null when the viewer may not see it. */
+  host: { cpu_busy: number | null; steal: number | null; neighbours: Neighbour[] } | null
   verdict: { code: string; numbers: Record<string, number>; text: string }
 }
 

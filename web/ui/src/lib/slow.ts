@@ -1,5 +1,6 @@
 /** How the parts of "why slow" are shown: order, colour, tone. */
 import type { Shares } from '@/api/history-types'
+import type { Fixed } from './range'
 import type { Tone } from './state'
 
 /** A part of the bar that shows where the time of the virtual processors went. */
@@ -26,7 +27,15 @@ export function parts(shares: Shares): Part[] {
   })
 }
 
-const TONES: Record<string, Tone> = { none: 'good', healthy: 'good', fine: 'good', idle: 'good', no_data: 'idle', unknown: 'idle' }
+const TONES: Record<string, Tone> = { nothing: 'good', idle: 'good', not_running: 'idle', no_data: 'idle' }
+
+/** No longer span can be looked into, in ms. */
+const LONGEST_MS = 31 * 86_400_000
+
+/** The end of a span as far as it can be looked into. */
+export function lookedInto({ from_ms, to_ms }: Fixed): Fixed {
+  return { from_ms: Math.max(from_ms, to_ms - LONGEST_MS), to_ms }
+}
 
 /** How alarming a verdict is: all that is not known as harmless names something that holds the VM up. */
 export function verdictTone(code: string): Tone {
