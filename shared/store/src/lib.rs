@@ -11,6 +11,7 @@
 
 mod error;
 mod instant;
+mod listing;
 mod page;
 mod pool;
 
@@ -27,6 +28,8 @@ pub mod group;
 pub mod guest;
 pub mod host;
 pub mod ingest;
+pub mod inventory;
+pub mod label;
 pub mod lockout;
 pub mod login;
 pub mod overview;
@@ -51,6 +54,7 @@ pub mod user;
 pub mod vm;
 
 pub use error::Error;
+pub use listing::{Cursor, Key, Part};
 pub use page::{Order, Page, Paging};
 pub use pool::Store;
 pub use schema::Flavor;

@@ -1,5 +1,7 @@
 //! Paging and sorting of lists.
 
+use serde::{Deserialize, Serialize};
+
 /// Which page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paging {
@@ -41,7 +43,7 @@ pub struct Page<T> {
 }
 
 /// By what a list is sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Order<K> {
     /// By what.
     pub by: K,
