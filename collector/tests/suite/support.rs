@@ -75,6 +75,7 @@ impl Site {
             database: config::Database::new(Secret::new(url.to_owned())),
             vault: vmscope_vault::Config::default(),
             limits: config::Limits::default(),
+            inventory: config::Inventory::default(),
             telemetry: telemetry::Config::default(),
         };
         set(&mut config);

@@ -74,6 +74,7 @@ async fn start_collector(
         },
         vault,
         limits: vmscope_collector::config::Limits::default(),
+        inventory: vmscope_collector::config::Inventory::default(),
         telemetry: telemetry::Config::default(),
     };
     // Before the web service looks for its tables.
