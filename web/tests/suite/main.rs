@@ -6,6 +6,7 @@ mod account;
 mod attack;
 mod contract;
 mod fleet;
+mod inventory;
 mod ledger;
 mod live;
 mod login;

@@ -345,8 +345,28 @@ export interface paths {
         /** The groups within the caller's reach, by name, a page at a time. */
         get: operations["list_groups"];
         put?: never;
-        /** Makes an empty group. Needs the permission for everything. */
+        /** Makes a group. Needs the permission for everything. */
         post: operations["create_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tries a rule on the machines that the caller may see, and keeps nothing of it. A rule that can't be read is 40003 for the field `rule`,
+         *     with the position.
+         */
+        post: operations["preview_rule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -368,7 +388,10 @@ export interface paths {
         delete: operations["delete_group"];
         options?: never;
         head?: never;
-        /** Gives a group another name and description. */
+        /**
+         * Gives a group another name, description, rule and parts. A rule or a part goes on putting machines into the group: who changes one must hold
+         *     everywhere all that roles give and deny within the group, and within those that it is a part of.
+         */
         patch: operations["change_group"];
         trace?: never;
     };
@@ -397,7 +420,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Hosts, a page at a time. */
+        /** Hosts, a page at a time, or one part after another. */
         get: operations["list_hosts"];
         put?: never;
         post?: never;
@@ -417,6 +440,26 @@ export interface paths {
         /** One host with its devices. */
         get: operations["get_host"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/{id}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a host these labels instead of those that it has. A label that the rule of a group looks at moves the machines on the host, also
+         *     those that come later: who writes it must hold everywhere all that roles give and deny within that group.
+         */
+        put: operations["set_host_labels"];
         post?: never;
         delete?: never;
         options?: never;
@@ -803,8 +846,43 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Virtual machines, a page at a time. */
+        /** Virtual machines, a page at a time, or one part after another. */
         get: operations["list_vms"];
+        put?: never;
+        /** Enters a virtual machine that no agent sees. Needs the permission for everything. */
+        post: operations["create_vm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vms/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Changes labels and groups of many virtual machines, each as a whole or not at all. Groups need `group.write`, too. */
+        post: operations["edit_vms"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vms/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts virtual machines: the parameters are those of the list, of which order and page do not matter. */
+        get: operations["get_vm_statistics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -823,6 +901,28 @@ export interface paths {
         /** One virtual machine with its devices, and what the system inside of it says of itself. */
         get: operations["get_vm"];
         put?: never;
+        post?: never;
+        /** Deletes a manual virtual machine. */
+        delete: operations["delete_vm"];
+        options?: never;
+        head?: never;
+        /** Changes a manual virtual machine. */
+        patch: operations["change_vm"];
+        trace?: never;
+    };
+    "/api/v1/vms/{id}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a virtual machine these labels instead of those that it has. A label that the rule of a group looks at moves the machine: who
+         *     writes it must be able to do with the machine all that roles give and deny within that group.
+         */
+        put: operations["set_vm_labels"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1016,6 +1116,9 @@ export interface components {
          * @enum {string}
          */
         AuditResult: "done" | "denied" | "failed";
+        BTreeMap: {
+            [key: string]: string;
+        };
         /** @description How much is missing for one cause. */
         CauseTotal: {
             /**
@@ -1649,6 +1752,54 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_Items_VmBatchResult: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A list that is never long. */
+            data: {
+                /** @description All of them. */
+                items: {
+                    /** @description What the caller lacks, when it was denied. */
+                    permission: string | null;
+                    /** @description What became of it. */
+                    result: components["schemas"]["VmBatchOutcome"];
+                    /** @description Its UUID. */
+                    vm: string;
+                }[];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_LabelSet: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description All labels of a thing. */
+            data: {
+                /**
+                 * @description Values by key, at most 64. A key is lower-case letters, digits, `.`, `_`, `/`, `-`, at most 63 of them; a value has at most 128
+                 *     characters.
+                 */
+                labels: components["schemas"]["BTreeMap"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_LoggedIn: {
             /**
              * Format: int32
@@ -1872,95 +2023,6 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
-        Envelope_Page_Host: {
-            /**
-             * Format: int32
-             * @description Application code; 0 is success.
-             * @example 0
-             */
-            code: number;
-            /** @description One page of a list. */
-            data: {
-                /** @description What is on this page. */
-                items: {
-                    /** @description Version of the agent. */
-                    agent_version: string;
-                    /**
-                     * Format: date-time
-                     * @description When the host started.
-                     */
-                    boot_at: string | null;
-                    /**
-                     * Format: int32
-                     * @description Logical processors.
-                     */
-                    cpu_count: number;
-                    /** @description Processor model. */
-                    cpu_model: string;
-                    /**
-                     * Format: date-time
-                     * @description When its agent first spoke to a collector.
-                     */
-                    first_seen_at: string;
-                    /** @description Hypervisor with version; empty when the agent reports the host alone. */
-                    hypervisor: string;
-                    /**
-                     * Format: uuid
-                     * @description UUID.
-                     */
-                    id: string;
-                    /** @description Kernel release. */
-                    kernel: string;
-                    /**
-                     * Format: date-time
-                     * @description When its last stored sample was taken.
-                     */
-                    last_sample_at: string | null;
-                    /**
-                     * Format: int64
-                     * @description Memory, in bytes.
-                     */
-                    memory_bytes: number;
-                    /** @description Host name. */
-                    name: string;
-                    /** @description Operating system with version. */
-                    os: string;
-                    /** @description True when that was in the last 15 s. */
-                    reporting: boolean;
-                    /**
-                     * @description Its VMs, counted by state; those without a sample in the last 15 s are `silent`.
-                     * @example {
-                     *       "running": 3,
-                     *       "silent": 1
-                     *     }
-                     */
-                    vms_by_state: {
-                        [key: string]: number;
-                    };
-                }[];
-                /**
-                 * Format: int32
-                 * @description Number of this page, from 1.
-                 */
-                page: number;
-                /**
-                 * Format: int32
-                 * @description Most items a page.
-                 */
-                page_size: number;
-                /**
-                 * Format: int64
-                 * @description Items on all pages.
-                 */
-                total: number;
-            };
-            /**
-             * @description `ok`.
-             * @example ok
-             */
-            message: string;
-        };
-        /** @description A successful answer. */
         Envelope_Page_Member: {
             /**
              * Format: int32
@@ -1972,12 +2034,13 @@ export interface components {
             data: {
                 /** @description What is on this page. */
                 items: {
-                    /** @description Where it is. */
-                    host: components["schemas"]["HostReference"];
+                    host: components["schemas"]["HostReference"] | null;
                     /** @description Its UUID. */
                     id: string;
                     /** @description Its name. */
                     name: string;
+                    /** @description Why it is in the group. */
+                    sources: components["schemas"]["MemberSource"][];
                     /** @description Its state; null before the first sample. */
                     state: string | null;
                 }[];
@@ -2079,92 +2142,6 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
-        Envelope_Page_Vm: {
-            /**
-             * Format: int32
-             * @description Application code; 0 is success.
-             * @example 0
-             */
-            code: number;
-            /** @description One page of a list. */
-            data: {
-                /** @description What is on this page. */
-                items: {
-                    /**
-                     * Format: date-time
-                     * @description When it was first seen.
-                     */
-                    first_seen_at: string;
-                    /** @description Where it runs. */
-                    host: components["schemas"]["HostReference"];
-                    /**
-                     * Format: uuid
-                     * @description UUID.
-                     */
-                    id: string;
-                    /**
-                     * Format: date-time
-                     * @description When its last stored sample was taken.
-                     */
-                    last_sample_at: string | null;
-                    /**
-                     * Format: int64
-                     * @description Most memory that it may use, in bytes.
-                     */
-                    memory_maximum_bytes: number | null;
-                    /**
-                     * Format: int64
-                     * @description Memory in use, in bytes, as seen by `memory_used_source`.
-                     */
-                    memory_used_bytes: number | null;
-                    /**
-                     * @description Who says how much memory is used: `balloon`, `guest_agent` or `rss`.
-                     * @example balloon
-                     */
-                    memory_used_source: string | null;
-                    /** @description Name of its domain. */
-                    name: string;
-                    /** @description True when it was sampled in the last 15 s. */
-                    reporting: boolean;
-                    /**
-                     * @description Name of the last known state, which holds while `reporting`; null before the first sample.
-                     * @example running
-                     */
-                    state: string | null;
-                    /**
-                     * @description Why it is in that state.
-                     * @example booted
-                     */
-                    state_reason: string | null;
-                    /**
-                     * Format: int32
-                     * @description Virtual processors in use.
-                     */
-                    vcpus: number | null;
-                }[];
-                /**
-                 * Format: int32
-                 * @description Number of this page, from 1.
-                 */
-                page: number;
-                /**
-                 * Format: int32
-                 * @description Most items a page.
-                 */
-                page_size: number;
-                /**
-                 * Format: int64
-                 * @description Items on all pages.
-                 */
-                total: number;
-            };
-            /**
-             * @description `ok`.
-             * @example ok
-             */
-            message: string;
-        };
-        /** @description A successful answer. */
         Envelope_Page_VmGroup: {
             /**
              * Format: int32
@@ -2176,6 +2153,8 @@ export interface components {
             data: {
                 /** @description What is on this page. */
                 items: {
+                    /** @description The groups whose machines are in it, too, as far as the caller may see them. */
+                    children: components["schemas"]["GroupReference"][];
                     /**
                      * Format: date-time
                      * @description When it was made.
@@ -2195,6 +2174,11 @@ export interface components {
                      * @example shop
                      */
                     name: string;
+                    /**
+                     * @description The rule that puts machines into it; null for none.
+                     * @example label.env = prod and host in (a, b)
+                     */
+                    rule: string | null;
                 }[];
                 /**
                  * Format: int32
@@ -2290,6 +2274,30 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_RulePreview: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description What a rule comes to now. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description How many of the machines that the caller may see are as the rule says.
+                 */
+                matching: number;
+                /** @description The first of them by name. */
+                sample: components["schemas"]["VmName"][];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_Series: {
             /**
              * Format: int32
@@ -2349,6 +2357,197 @@ export interface components {
             data: {
                 /** @description True until the first user is there. */
                 needed: boolean;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Slice_Host: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One part of a list: a numbered page, or what follows a place. */
+            data: {
+                /** @description What is in this part. */
+                items: {
+                    /** @description Version of the agent. */
+                    agent_version: string;
+                    /**
+                     * Format: date-time
+                     * @description When the host started.
+                     */
+                    boot_at: string | null;
+                    /**
+                     * Format: int32
+                     * @description Logical processors.
+                     */
+                    cpu_count: number;
+                    /** @description Processor model. */
+                    cpu_model: string;
+                    /**
+                     * Format: date-time
+                     * @description When its agent first spoke to a collector.
+                     */
+                    first_seen_at: string;
+                    /** @description Hypervisor with version; empty when the agent reports the host alone. */
+                    hypervisor: string;
+                    /**
+                     * Format: uuid
+                     * @description UUID.
+                     */
+                    id: string;
+                    /** @description Kernel release. */
+                    kernel: string;
+                    /** @description Its labels. */
+                    labels: components["schemas"]["BTreeMap"];
+                    /**
+                     * Format: date-time
+                     * @description When its last stored sample was taken.
+                     */
+                    last_sample_at: string | null;
+                    /**
+                     * Format: int64
+                     * @description Memory, in bytes.
+                     */
+                    memory_bytes: number;
+                    /** @description Host name. */
+                    name: string;
+                    /** @description Operating system with version. */
+                    os: string;
+                    /** @description True when that was in the last 15 s. */
+                    reporting: boolean;
+                    /**
+                     * @description Its VMs, counted by state; those without a sample in the last 15 s are `silent`.
+                     * @example {
+                     *       "running": 3,
+                     *       "silent": 1
+                     *     }
+                     */
+                    vms_by_state: {
+                        [key: string]: number;
+                    };
+                }[];
+                /** @description What to give as `cursor` for the next part; null at the end. */
+                next_cursor: string | null;
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1; 0 for what follows a cursor.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a part.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items of the whole list.
+                 */
+                total: number;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Slice_Vm: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One part of a list: a numbered page, or what follows a place. */
+            data: {
+                /** @description What is in this part. */
+                items: {
+                    /**
+                     * Format: date-time
+                     * @description Since when lists leave it out, because its host does not have it any more; null when they show it.
+                     */
+                    archived_at: string | null;
+                    /** @description What somebody wrote about it. */
+                    description: string;
+                    /**
+                     * Format: date-time
+                     * @description When it was first seen.
+                     */
+                    first_seen_at: string;
+                    host: components["schemas"]["HostReference"] | null;
+                    /**
+                     * Format: uuid
+                     * @description UUID.
+                     */
+                    id: string;
+                    /** @description Its labels. */
+                    labels: components["schemas"]["BTreeMap"];
+                    /**
+                     * Format: date-time
+                     * @description When its last stored sample was taken.
+                     */
+                    last_sample_at: string | null;
+                    /** @description Somebody entered it: no agent sees it. */
+                    manual: boolean;
+                    /**
+                     * Format: int64
+                     * @description Most memory that it may use, in bytes.
+                     */
+                    memory_maximum_bytes: number | null;
+                    /**
+                     * Format: int64
+                     * @description Memory in use, in bytes, as seen by `memory_used_source`.
+                     */
+                    memory_used_bytes: number | null;
+                    /**
+                     * @description Who says how much memory is used: `balloon`, `guest_agent` or `rss`.
+                     * @example balloon
+                     */
+                    memory_used_source: string | null;
+                    /** @description Name of its domain. */
+                    name: string;
+                    /** @description True when it was sampled in the last 15 s. */
+                    reporting: boolean;
+                    /**
+                     * @description Name of the last known state, which holds while `reporting`; null before the first sample.
+                     * @example running
+                     */
+                    state: string | null;
+                    /**
+                     * @description Why it is in that state.
+                     * @example booted
+                     */
+                    state_reason: string | null;
+                    /**
+                     * Format: int32
+                     * @description Virtual processors in use.
+                     */
+                    vcpus: number | null;
+                }[];
+                /** @description What to give as `cursor` for the next part; null at the end. */
+                next_cursor: string | null;
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1; 0 for what follows a cursor.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a part.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items of the whole list.
+                 */
+                total: number;
             };
             /**
              * @description `ok`.
@@ -2527,6 +2726,8 @@ export interface components {
             data: components["schemas"]["Vm"] & {
                 /** @description Its virtual processors, disks and network interfaces. */
                 devices: components["schemas"]["Device"][];
+                /** @description The groups that it is in, as far as the caller may see them, by name. */
+                groups: components["schemas"]["VmMembership"][];
                 guest: components["schemas"]["Guest"] | null;
             };
             /**
@@ -2545,6 +2746,8 @@ export interface components {
             code: number;
             /** @description A group. */
             data: {
+                /** @description The groups whose machines are in it, too, as far as the caller may see them. */
+                children: components["schemas"]["GroupReference"][];
                 /**
                  * Format: date-time
                  * @description When it was made.
@@ -2564,6 +2767,49 @@ export interface components {
                  * @example shop
                  */
                 name: string;
+                /**
+                 * @description The rule that puts machines into it; null for none.
+                 * @example label.env = prod and host in (a, b)
+                 */
+                rule: string | null;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_VmStatistics: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description Virtual machines, counted. Hosts, groups and labels are the hundred with most machines. */
+            data: {
+                /**
+                 * @description By state; those without a sample in the last 15 s are `silent`.
+                 * @example {
+                 *       "running": 3,
+                 *       "silent": 2
+                 *     }
+                 */
+                by_state: {
+                    [key: string]: number;
+                };
+                /** @description By group that the caller may see, the largest first; a machine may be in several. */
+                groups: components["schemas"]["NamedCount"][];
+                /** @description By host, the largest first. */
+                hosts: components["schemas"]["NamedCount"][];
+                /** @description By label, the most frequent first. */
+                labels: components["schemas"]["LabelCount"][];
+                /**
+                 * Format: int64
+                 * @description All of them.
+                 */
+                total: number;
             };
             /**
              * @description `ok`.
@@ -2580,7 +2826,7 @@ export interface components {
         FieldProblem: {
             /**
              * @description What is wrong, for programs: `unknown`, `missing`, `type`, `control_character`, `too_short`, `too_long`, `format`, `unknown_value`,
-             *     `not_found`, `past`, `too_far`, `wrong`, `password_contains_name`, `password_common`, `password_simple`,
+             *     `not_found`, `past`, `too_far`, `wrong`, `rule`, `password_contains_name`, `password_common`, `password_simple`,
              *     `password_repetitive`, `password_same`.
              * @example too_short
              */
@@ -2592,6 +2838,8 @@ export interface components {
             field: string;
             /** @description What is wrong, in the caller's language. */
             message: string;
+            /** @description Where in the text, in characters from 0; null when it is about all of it. */
+            position: number | null;
         };
         /** @description An entry of the ledger: a span for which samples are missing. */
         Gap: {
@@ -2677,10 +2925,40 @@ export interface components {
             /** @description Where it holds. */
             scope: components["schemas"]["Scope"];
         };
+        /** @description What is to become of groups; the others stay. */
+        GroupChanges: {
+            /**
+             * @description To be put into.
+             * @default []
+             */
+            add: string[];
+            /**
+             * @description To be taken out of.
+             * @default []
+             */
+            remove: string[];
+        };
         /** @description A group as it is to be. */
         GroupDefinition: {
+            /** @description The groups whose machines are to be in it, too. What is left out stays as it is, and so do those that the caller may not see. */
+            children?: string[] | null;
             /** @description What it is for. */
             description?: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * @description The rule that puts machines into it; empty for none. What is left out stays as it is.
+             * @example label.env = prod and host in (a, b)
+             */
+            rule?: string | null;
+        };
+        /** @description A group by its name. */
+        GroupReference: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
             /** @description Its name. */
             name: string;
         };
@@ -2820,6 +3098,8 @@ export interface components {
             id: string;
             /** @description Kernel release. */
             kernel: string;
+            /** @description Its labels. */
+            labels: components["schemas"]["BTreeMap"];
             /**
              * Format: date-time
              * @description When its last stored sample was taken.
@@ -2884,6 +3164,45 @@ export interface components {
         Jwks: {
             /** @description The keys. */
             keys: Record<string, never>[];
+        };
+        /** @description What is to become of labels; the others stay. */
+        LabelChanges: {
+            /**
+             * @description Keys to be removed.
+             * @default []
+             */
+            remove: string[];
+            /**
+             * @description To be written.
+             * @default {}
+             */
+            set: components["schemas"]["BTreeMap"];
+        };
+        /** @description How many virtual machines have a label. */
+        LabelCount: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /**
+             * @description Its key.
+             * @example env
+             */
+            key: string;
+            /**
+             * @description Its value.
+             * @example prod
+             */
+            value: string;
+        };
+        /** @description All labels of a thing. */
+        LabelSet: {
+            /**
+             * @description Values by key, at most 64. A key is lower-case letters, digits, `.`, `_`, `/`, `-`, at most 63 of them; a value has at most 128
+             *     characters.
+             */
+            labels: components["schemas"]["BTreeMap"];
         };
         /** @description A session that has begun, or goes on. */
         LoggedIn: {
@@ -2971,12 +3290,13 @@ export interface components {
         };
         /** @description A virtual machine in a group. */
         Member: {
-            /** @description Where it is. */
-            host: components["schemas"]["HostReference"];
+            host: components["schemas"]["HostReference"] | null;
             /** @description Its UUID. */
             id: string;
             /** @description Its name. */
             name: string;
+            /** @description Why it is in the group. */
+            sources: components["schemas"]["MemberSource"][];
             /** @description Its state; null before the first sample. */
             state: string | null;
         };
@@ -2999,6 +3319,11 @@ export interface components {
             /** @description The virtual machine's UUID. */
             vm: string;
         };
+        /**
+         * @description Why a virtual machine is in a group.
+         * @enum {string}
+         */
+        MemberSource: "direct" | "rule" | "nested";
         /** @description One metric of one kind of entity. */
         MetricInfo: {
             /**
@@ -3069,6 +3394,18 @@ export interface components {
             /** @description Every metric of every kind, in catalogue order. */
             items: components["schemas"]["MetricInfo"][];
         };
+        /** @description How many virtual machines something has. */
+        NamedCount: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description A role to be given. */
         NewGrant: {
             /**
@@ -3113,6 +3450,20 @@ export interface components {
              * @description The first password; it must be changed at the first login.
              */
             password: string;
+        };
+        /** @description A virtual machine to be entered. */
+        NewVm: {
+            /** @description What there is to say about it. */
+            description?: string;
+            /**
+             * Format: uuid
+             * @description UUID of its host; nowhere without.
+             */
+            host?: string | null;
+            /** @description Its labels. */
+            labels?: components["schemas"]["BTreeMap"];
+            /** @description Its name. */
+            name: string;
         };
         /** @description How many of what, and whether live samples arrive. */
         Overview: {
@@ -3292,6 +3643,24 @@ export interface components {
             id: string;
             /** @description Its name. */
             name: string;
+        };
+        /** @description What a rule comes to now. */
+        RulePreview: {
+            /**
+             * Format: int64
+             * @description How many of the machines that the caller may see are as the rule says.
+             */
+            matching: number;
+            /** @description The first of them by name. */
+            sample: components["schemas"]["VmName"][];
+        };
+        /** @description A rule to be tried. */
+        RuleTrial: {
+            /**
+             * @description The rule.
+             * @example label.env = prod and host in (a, b)
+             */
+            rule: string;
         };
         /** @description Where rights hold. */
         Scope: {
@@ -3660,21 +4029,31 @@ export interface components {
         Vm: {
             /**
              * Format: date-time
+             * @description Since when lists leave it out, because its host does not have it any more; null when they show it.
+             */
+            archived_at: string | null;
+            /** @description What somebody wrote about it. */
+            description: string;
+            /**
+             * Format: date-time
              * @description When it was first seen.
              */
             first_seen_at: string;
-            /** @description Where it runs. */
-            host: components["schemas"]["HostReference"];
+            host: components["schemas"]["HostReference"] | null;
             /**
              * Format: uuid
              * @description UUID.
              */
             id: string;
+            /** @description Its labels. */
+            labels: components["schemas"]["BTreeMap"];
             /**
              * Format: date-time
              * @description When its last stored sample was taken.
              */
             last_sample_at: string | null;
+            /** @description Somebody entered it: no agent sees it. */
+            manual: boolean;
             /**
              * Format: int64
              * @description Most memory that it may use, in bytes.
@@ -3710,6 +4089,41 @@ export interface components {
              */
             vcpus: number | null;
         };
+        /** @description What is to become of these virtual machines. */
+        VmBatch: {
+            /** @description What is to become of their groups. */
+            groups?: components["schemas"]["GroupChanges"];
+            /** @description UUIDs of the virtual machines. */
+            ids: string[];
+            /** @description What is to become of their labels. */
+            labels?: components["schemas"]["LabelChanges"];
+        };
+        /**
+         * @description What became of a virtual machine of a batch.
+         * @enum {string}
+         */
+        VmBatchOutcome: "done" | "unchanged" | "unknown" | "denied" | "malformed";
+        /** @description What became of one virtual machine. */
+        VmBatchResult: {
+            /** @description What the caller lacks, when it was denied. */
+            permission: string | null;
+            /** @description What became of it. */
+            result: components["schemas"]["VmBatchOutcome"];
+            /** @description Its UUID. */
+            vm: string;
+        };
+        /** @description What is to be changed about a manual virtual machine; what is left out stays. */
+        VmChange: {
+            /** @description What there is to say about it. */
+            description?: string | null;
+            /**
+             * Format: uuid
+             * @description UUID of its host; null for nowhere.
+             */
+            host?: string | null;
+            /** @description Its name. */
+            name?: string | null;
+        };
         /** @description Virtual machines by state. */
         VmCounts: {
             /**
@@ -3734,10 +4148,14 @@ export interface components {
         VmDetail: components["schemas"]["Vm"] & {
             /** @description Its virtual processors, disks and network interfaces. */
             devices: components["schemas"]["Device"][];
+            /** @description The groups that it is in, as far as the caller may see them, by name. */
+            groups: components["schemas"]["VmMembership"][];
             guest: components["schemas"]["Guest"] | null;
         };
         /** @description A group. */
         VmGroup: {
+            /** @description The groups whose machines are in it, too, as far as the caller may see them. */
+            children: components["schemas"]["GroupReference"][];
             /**
              * Format: date-time
              * @description When it was made.
@@ -3757,6 +4175,33 @@ export interface components {
              * @example shop
              */
             name: string;
+            /**
+             * @description The rule that puts machines into it; null for none.
+             * @example label.env = prod and host in (a, b)
+             */
+            rule: string | null;
+        };
+        /** @description A group that a VM is in. */
+        VmMembership: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Why it is in it. */
+            sources: components["schemas"]["MemberSource"][];
+        };
+        /** @description A virtual machine by its name. */
+        VmName: {
+            /**
+             * Format: uuid
+             * @description UUID.
+             */
+            id: string;
+            /** @description Its name. */
+            name: string;
         };
         /** @description The VM of an entry. */
         VmReference: {
@@ -3767,6 +4212,30 @@ export interface components {
             id: string;
             /** @description Name of its domain. */
             name: string;
+        };
+        /** @description Virtual machines, counted. Hosts, groups and labels are the hundred with most machines. */
+        VmStatistics: {
+            /**
+             * @description By state; those without a sample in the last 15 s are `silent`.
+             * @example {
+             *       "running": 3,
+             *       "silent": 2
+             *     }
+             */
+            by_state: {
+                [key: string]: number;
+            };
+            /** @description By group that the caller may see, the largest first; a machine may be in several. */
+            groups: components["schemas"]["NamedCount"][];
+            /** @description By host, the largest first. */
+            hosts: components["schemas"]["NamedCount"][];
+            /** @description By label, the most frequent first. */
+            labels: components["schemas"]["LabelCount"][];
+            /**
+             * Format: int64
+             * @description All of them.
+             */
+            total: number;
         };
     };
     responses: never;
@@ -6017,6 +6486,111 @@ export interface operations {
             };
         };
     };
+    preview_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleTrial"];
+            };
+        };
+        responses: {
+            /** @description What it comes to */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_RulePreview"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_group: {
         parameters: {
             query?: never;
@@ -6286,7 +6860,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40900 name taken */
+            /** @description 40900 name taken, 40904 it would be a part of itself */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6566,10 +7140,25 @@ export interface operations {
                 page?: number;
                 /** @description Most items a page. */
                 page_size?: number;
-                /** @description Only hosts whose name contains this, in any case, or whose UUID begins with it. */
+                /** @description Instead of a page: where to go on, `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Instead of a page: most items. */
+                limit?: number;
+                /** @description Only hosts with this in the name, a label, the system, the processor or the hypervisor, in any case; or whose UUID begins with it. */
                 q?: string;
-                /** @description Order; by name when not given. */
-                sort?: "name" | "-name" | "last_sample_at" | "-last_sample_at";
+                /**
+                 * @description Order: `name`, `last_sample_at`, `cpu_count`, `memory`, `first_seen_at`, up to four with commas between them, `-` for
+                 *     descending; by name when not given.
+                 * @example -last_sample_at,name
+                 */
+                sort?: string;
+                /**
+                 * @description Only hosts with these labels, with commas between them: `key=value`, or `key` for any value. A comma in a value is `\\,`.
+                 * @example rack=12
+                 */
+                label?: string;
+                /** @description Only hosts with a sample in the last 15 s, or only others. */
+                reporting?: boolean;
             };
             header?: never;
             path?: never;
@@ -6577,13 +7166,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page */
+            /** @description One part */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Envelope_Page_Host"];
+                    "application/json": components["schemas"]["Envelope_Slice_Host"];
                 };
             };
             /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
@@ -6710,6 +7299,123 @@ export interface operations {
             };
             /** @description 40800 took too long */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_host_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelSet"];
+            };
+        };
+        responses: {
+            /** @description The labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_LabelSet"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9699,10 +10405,21 @@ export interface operations {
                 page?: number;
                 /** @description Most items a page. */
                 page_size?: number;
-                /** @description Only VMs whose name contains this, in any case, or whose UUID begins with it. */
+                /** @description Instead of a page: where to go on, `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Instead of a page: most items. */
+                limit?: number;
+                /**
+                 * @description Only VMs with this in the name, the host's name, a label, or the name and addresses of the system inside, in any case; or whose
+                 *     UUID begins with it.
+                 */
                 q?: string;
-                /** @description Order; by name when not given. */
-                sort?: "name" | "-name" | "state" | "-state" | "host" | "-host" | "last_sample_at" | "-last_sample_at";
+                /**
+                 * @description Order: `name`, `state`, `host`, `last_sample_at`, `vcpus`, `memory_maximum`, `memory_used`, `first_seen_at`, up to four with commas
+                 *     between them, `-` for descending; by name when not given.
+                 * @example -state,name
+                 */
+                sort?: string;
                 /**
                  * @description Only VMs that report this state, by name; `silent` for those without a sample in the last 15 s.
                  * @example running
@@ -9710,6 +10427,27 @@ export interface operations {
                 state?: string;
                 /** @description Only VMs on this host, by UUID. */
                 host?: string;
+                /** @description Only VMs in this group. */
+                group?: string;
+                /**
+                 * @description Only VMs with these labels, with commas between them: `key=value`, or `key` for any value. A comma in a value is `\\,`.
+                 * @example env=prod,tier
+                 */
+                label?: string;
+                /** @description Only VMs with at least so many virtual processors. */
+                vcpus_min?: number;
+                /** @description Only VMs with at most so many virtual processors. */
+                vcpus_max?: number;
+                /** @description Only VMs that may use at least so much memory. */
+                memory_min_bytes?: number;
+                /** @description Only VMs that may use at most so much memory. */
+                memory_max_bytes?: number;
+                /** @description Only VMs that were entered by somebody, or only others. */
+                manual?: boolean;
+                /** @description Only VMs with a sample in the last 15 s, or only others. */
+                reporting?: boolean;
+                /** @description Whether VMs that have left their host are listed. */
+                archived?: "false" | "true" | "all";
             };
             header?: never;
             path?: never;
@@ -9717,13 +10455,354 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page */
+            /** @description One part */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Envelope_Page_Vm"];
+                    "application/json": components["schemas"]["Envelope_Slice_Vm"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_vm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewVm"];
+            };
+        };
+        responses: {
+            /** @description The VM */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_VmDetail"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_vms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VmBatch"];
+            };
+        };
+        responses: {
+            /** @description What became of each */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Items_VmBatchResult"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_vm_statistics: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Instead of a page: where to go on, `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Instead of a page: most items. */
+                limit?: number;
+                /**
+                 * @description Only VMs with this in the name, the host's name, a label, or the name and addresses of the system inside, in any case; or whose
+                 *     UUID begins with it.
+                 */
+                q?: string;
+                /**
+                 * @description Order: `name`, `state`, `host`, `last_sample_at`, `vcpus`, `memory_maximum`, `memory_used`, `first_seen_at`, up to four with commas
+                 *     between them, `-` for descending; by name when not given.
+                 * @example -state,name
+                 */
+                sort?: string;
+                /**
+                 * @description Only VMs that report this state, by name; `silent` for those without a sample in the last 15 s.
+                 * @example running
+                 */
+                state?: string;
+                /** @description Only VMs on this host, by UUID. */
+                host?: string;
+                /** @description Only VMs in this group. */
+                group?: string;
+                /**
+                 * @description Only VMs with these labels, with commas between them: `key=value`, or `key` for any value. A comma in a value is `\\,`.
+                 * @example env=prod,tier
+                 */
+                label?: string;
+                /** @description Only VMs with at least so many virtual processors. */
+                vcpus_min?: number;
+                /** @description Only VMs with at most so many virtual processors. */
+                vcpus_max?: number;
+                /** @description Only VMs that may use at least so much memory. */
+                memory_min_bytes?: number;
+                /** @description Only VMs that may use at most so much memory. */
+                memory_max_bytes?: number;
+                /** @description Only VMs that were entered by somebody, or only others. */
+                manual?: boolean;
+                /** @description Only VMs with a sample in the last 15 s, or only others. */
+                reporting?: boolean;
+                /** @description Whether VMs that have left their host are listed. */
+                archived?: "false" | "true" | "all";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_VmStatistics"];
                 };
             };
             /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
@@ -9850,6 +10929,353 @@ export interface operations {
             };
             /** @description 40800 took too long */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_vm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID of the VM */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40905 an agent says how it is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_vm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID of the VM */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VmChange"];
+            };
+        };
+        responses: {
+            /** @description The VM */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_VmDetail"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40905 an agent says how it is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_vm_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID of the VM */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelSet"];
+            };
+        };
+        responses: {
+            /** @description The labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_LabelSet"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
