@@ -28,7 +28,7 @@ pub mod tls;
 pub use config::Config;
 pub use state::App;
 
-use auth::Auth;
+use auth::{Auth, Meter};
 use live::Hub;
 use prometheus_client::registry::Registry;
 use std::io;
@@ -109,6 +109,7 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
     let (health, mut registry) = (Health::new(), Registry::default());
     let requests = observe::Requests::new(&mut registry);
     let hub = Arc::new(Hub::new(&mut registry));
+    let meter = Meter::new(&mut registry);
     certificate::watch(lifecycle, identity, &mut registry);
     let database = health.check("database");
     let admin = admin::serve(lifecycle, config.admin, registry, health)
@@ -128,7 +129,7 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
         watch(store.clone(), database, lifecycle.clone()),
     );
     let vault = Vault::new(store.clone(), keys);
-    let auth = Auth::new(&config.limits, &store, vault, tls.is_some());
+    let auth = Auth::new(&config.limits, &store, vault, tls.is_some(), meter);
     let app = App {
         store,
         auth: Arc::new(auth),

@@ -73,6 +73,12 @@ fn config(guests: &Guests) -> Config {
     }
 }
 
+/// Whether no gap has libvirt or a VM for a reason: a busy machine may be late with a sample of the host itself.
+fn lacks_nothing(record: &Record) -> bool {
+    let is_late = |gap: &Gap| (gap.group, gap.cause) == (Group::Host, Cause::Deadline);
+    record.tick.gaps.iter().all(is_late)
+}
+
 /// The rows of VMs that have a value in `column`.
 fn vms_with(record: &Record, column: usize) -> HashMap<VmId, Vec<Value>> {
     let rows = record
@@ -268,7 +274,7 @@ async fn one_stopped_qemu_costs_no_other_vm_a_tick() {
             dear.push(record);
         } else {
             assert!(
-                is_host(&record) && record.tick.gaps.is_empty(),
+                is_host(&record) && lacks_nothing(&record),
                 "{:?}",
                 record.tick.gaps
             );

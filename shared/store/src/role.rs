@@ -199,7 +199,7 @@ async fn check(
         .iter()
         .any(|parent| before.get(*parent).is_none())
     {
-        return Err(Refusal::Unknown("role").into());
+        return Err(Refusal::Unknown("parent").into());
     }
     if before.cycle(id, &definition.parents) {
         return Err(Refusal::Cycle.into());

@@ -2,10 +2,12 @@
 //!
 //! Groups: `wire` (bytes a value on recorded series of real guests), `ingest` (frames to committed rows against
 //! `psql \copy` of the same rows), `agent` (what the agent costs beside other collectors on the guests that run), `backlog`
-//! (a day of backlog beside live agents), `fleet` (a thousand agents on one collector). A figure without a bar prints `-`.
+//! (a day of backlog beside live agents), `fleet` (a thousand agents on one collector), `access` (logins, and the check of each
+//! request). A figure without a bar prints `-`.
 
 #![expect(clippy::cast_precision_loss, reason = "figures have a handful of digits")]
 
+mod access;
 mod agent;
 mod backlog;
 mod centre;
@@ -24,7 +26,7 @@ mod wire;
 use figure::Report;
 use std::process::ExitCode;
 
-const GROUPS: [&str; 5] = ["wire", "ingest", "agent", "backlog", "fleet"];
+const GROUPS: [&str; 6] = ["wire", "ingest", "agent", "backlog", "fleet", "access"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -47,7 +49,8 @@ async fn main() -> anyhow::Result<ExitCode> {
             "ingest" => ingest::measure(&mut report).await?,
             "agent" => agent::measure(&mut report).await?,
             "backlog" => backlog::measure(&mut report).await?,
-            _ => fleet::measure(&mut report, is_one_of_many).await?,
+            "fleet" => fleet::measure(&mut report, is_one_of_many).await?,
+            _ => access::measure(&mut report).await?,
         }
     }
     Ok(if report.holds {

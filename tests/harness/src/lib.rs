@@ -11,4 +11,5 @@ pub mod netns;
 pub mod person;
 pub mod relay;
 pub mod site;
+pub mod web;
 pub mod wire;

@@ -32,6 +32,14 @@ impl Person {
     pub async fn first(log: &Path) -> anyhow::Result<Self> {
         let address = said(log, "vmscope is ready: ").await?;
         let code = said(log, "set-up code: ").await?;
+        Self::set_up(address, &code)
+    }
+
+    /// The first user of the web service at `address` (`http://...`), made with this code.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn set_up(address: String, code: &str) -> anyhow::Result<Self> {
         let agent = agent();
         let body = json!({"code": code, "name": NAME, "password": PASSWORD});
         post(&agent, &format!("{address}/api/v1/setup"), &body)?;
@@ -55,6 +63,11 @@ impl Person {
             agent,
             address,
         })
+    }
+
+    /// What programs send to be this person.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// Where it is: `http://...`.

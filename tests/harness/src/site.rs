@@ -131,7 +131,7 @@ impl Site {
         Ok(Host { id, folder })
     }
 
-    fn certify(&self, folder: &Path, role: &Role) -> anyhow::Result<()> {
+    pub(crate) fn certify(&self, folder: &Path, role: &Role) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)?;
         let issued = self.authority.issue(role, Validity::days(LEAF_DAYS))?;
         Ok(issued.write(&IdentityFiles::within(folder))?)
@@ -246,13 +246,18 @@ impl Host {
 }
 
 /// The `[identity]` section for the certificate in `folder`.
-fn identity(folder: &Path) -> String {
+pub(crate) fn identity(folder: &Path) -> String {
     let IdentityFiles { ca, certificate, key } = IdentityFiles::within(folder);
     let (ca, certificate, key) = (ca.display(), certificate.display(), key.display());
     format!("[identity]\nca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
 }
 
-fn start(wrapper: &[String], program: &str, folder: &Path, configuration: &str) -> anyhow::Result<Daemon> {
+pub(crate) fn start(
+    wrapper: &[String],
+    program: &str,
+    folder: &Path,
+    configuration: &str,
+) -> anyhow::Result<Daemon> {
     let path = folder.join(format!("{program}.toml"));
     std::fs::write(&path, configuration).context("write a configuration")?;
     let path = path.display().to_string();

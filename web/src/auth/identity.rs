@@ -2,7 +2,7 @@
 
 use super::hasher::Hasher;
 use super::keys::Keys;
-use super::{Caller, Holder, Proof, Sessions, Visitor, secret};
+use super::{Caller, Holder, Meter, Proof, Sessions, Visitor, secret};
 use crate::error::ApiError;
 use crate::limit::{self, Limits};
 use jiff::Timestamp;
@@ -30,11 +30,19 @@ pub(crate) struct Auth {
     pub(crate) vault: Vault,
     /// Browsers send cookies over TLS only.
     pub(crate) secure_cookies: bool,
+    /// What checks cost.
+    pub(super) meter: Meter,
 }
 
 impl Auth {
     /// Nobody is known yet.
-    pub(crate) fn new(limits: &limit::Config, store: &Store, vault: Vault, secure_cookies: bool) -> Self {
+    pub(crate) fn new(
+        limits: &limit::Config,
+        store: &Store,
+        vault: Vault,
+        secure_cookies: bool,
+        meter: Meter,
+    ) -> Self {
         Self {
             sessions: Sessions::default(),
             limits: Limits::new(limits),
@@ -42,6 +50,7 @@ impl Auth {
             keys: Keys::new(store.clone(), vault.clone()),
             vault,
             secure_cookies,
+            meter,
         }
     }
 

@@ -15,6 +15,7 @@ mod identity;
 mod jwt;
 mod keys;
 pub(crate) mod login;
+mod meter;
 pub(crate) mod secret;
 pub(crate) mod session;
 pub(crate) mod totp;
@@ -22,6 +23,7 @@ mod upkeep;
 
 pub(crate) use caller::{Caller, Holder, Proof, Visitor};
 pub(crate) use identity::{Auth, token_text};
+pub(crate) use meter::Meter;
 pub(crate) use session::Sessions;
 pub(crate) use upkeep::keep_up;
 
@@ -36,6 +38,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
+use std::time::Instant;
 use vmscope_store::audit::{self, Context};
 
 /// Lets a request through to its handler if whoever asks may.
@@ -50,6 +53,7 @@ pub(crate) async fn enforce(access: Access, request: Request, next: Next) -> Res
     let what = visitor.what.clone();
     let changes = !parts.method.is_safe();
     let mut context = visitor.context("");
+    let began = Instant::now();
     let admitted = match identify(&app, access, visitor, &parts).await {
         Ok(Some(caller)) => {
             context = caller.context();
@@ -60,6 +64,9 @@ pub(crate) async fn enforce(access: Access, request: Request, next: Next) -> Res
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
+    if access != Access::Public {
+        app.auth.meter.observe(began.elapsed());
+    }
     let response = match admitted {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(error) => error.into_response(),

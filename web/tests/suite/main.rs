@@ -13,5 +13,6 @@ mod login;
 mod matrix;
 mod refusals;
 mod resources;
+mod roles;
 mod support;
 mod system;

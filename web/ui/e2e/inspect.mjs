@@ -62,7 +62,20 @@ async function fits(page) {
   if (content > view) throw new Error(`the page is ${content - view} px wider than the window`)
 }
 
+/** What fades in has its colours at the end only. */
+async function settled(page) {
+  await page.evaluate(async () => {
+    const frame = () => new Promise((resolve) => requestAnimationFrame(resolve))
+    await frame()
+    await frame()
+    const ends = (animation) => Number.isFinite(animation.effect?.getComputedTiming().endTime)
+    // One that is taken back counts as over.
+    await Promise.allSettled(document.getAnimations().filter(ends).map((animation) => animation.finished))
+  })
+}
+
 async function accessible(page) {
+  await settled(page)
   await page.evaluate(axe)
   const violations = await page.evaluate(async () => {
     const result = await globalThis.axe.run(document, { resultTypes: ['violations'] })

@@ -101,13 +101,13 @@ const KINDS: [Kind; EACH_ONCE as usize] = [
 
 /// Rounds that have each kind of fault once.
 pub const EACH_ONCE: u32 = 16;
-/// Once in so many rounds PostgreSQL is stopped for more than a minute, right after a disk has filled up.
+/// Once in so many rounds PostgreSQL is stopped for more than two minutes, right after a disk has filled up.
 const LONG_STOP_EVERY: u32 = 100;
 const LONG_STOP: u32 = 50;
 const LONG_STOP_FULL: u32 = LONG_STOP - 1;
 /// The buffer stops writing at 4 MiB; below, a filler leaves this much at most.
 const FULL_KIB: u64 = 4_000;
-const LONG_STOP_MS: RangeInclusive<u64> = 61_000..=75_000;
+const LONG_STOP_MS: RangeInclusive<u64> = 121_000..=150_000;
 
 /// The first `rounds` rounds of `seed`.
 pub(super) fn plan(rounds: u32, seed: u64) -> Vec<Round> {
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_database_is_away_for_minutes_now_and_then() {
-        let long = |round: &&Round| matches!(round.fault, Fault::StopDatabase { hold_ms: 60_000.. });
+        let long = |round: &&Round| matches!(round.fault, Fault::StopDatabase { hold_ms: 120_000.. });
         let plan = plan(300, 7);
         assert_eq!(plan.iter().filter(long).count(), 3);
         assert!(matches!(plan[48].fault, Fault::FillDisk { rounds: 2.., .. }));
