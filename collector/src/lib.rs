@@ -7,6 +7,7 @@
 //! Invariants: what is acknowledged is committed; what is committed is committed once; memory is bounded whoever sends
 //! and however slow the database is.
 
+mod archive;
 mod audit;
 pub mod cli;
 pub mod config;
@@ -176,6 +177,11 @@ impl Part {
         let introduction = status::introduce(&database, name.clone(), address.to_string(), writers).await?;
         let mut work = upkeep::spawn(&lifecycle, &database, config.database.retention_days);
         work.extend(audit::spawn(&lifecycle, &database, keys));
+        work.push(archive::spawn(
+            &lifecycle,
+            &database,
+            config.inventory.archive_after_hours,
+        ));
         work.extend(job::spawn(
             &lifecycle,
             &database,

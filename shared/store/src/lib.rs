@@ -11,6 +11,7 @@
 
 mod error;
 mod instant;
+mod listing;
 mod page;
 mod pool;
 
@@ -28,6 +29,8 @@ pub mod group;
 pub mod guest;
 pub mod host;
 pub mod ingest;
+pub mod inventory;
+pub mod label;
 pub mod lockout;
 pub mod login;
 pub mod overview;
@@ -52,6 +55,7 @@ pub mod user;
 pub mod vm;
 
 pub use error::Error;
+pub use listing::{Cursor, Key, Part};
 pub use page::{Order, Page, Paging};
 pub use pool::Store;
 pub use schema::Flavor;

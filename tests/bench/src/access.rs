@@ -274,10 +274,9 @@ async fn metrics(web: &Web) -> anyhow::Result<HashMap<String, f64>> {
 }
 
 fn agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder();
-    config
+    let config = ureq::Agent::config_builder()
         .timeout_global(Some(ANSWER_LIMIT))
-        .proxy(None)
-        .build()
-        .into()
+        .http_status_as_error(false)
+        .proxy(None);
+    config.build().into()
 }

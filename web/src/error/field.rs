@@ -3,6 +3,7 @@
 use super::ApiError;
 use crate::language::Language;
 use vmscope_model::metric::Text;
+use vmscope_model::rule;
 use vmscope_vault::password::{self, Weakness};
 
 /// A wrong field.
@@ -51,6 +52,8 @@ pub enum Fault {
     TooFar(i64),
     /// It is not what was expected: a password, a code.
     Wrong,
+    /// It is no rule for groups.
+    Rule(rule::Error),
     /// The password contains the name of its owner.
     PasswordContainsName,
     /// The password is one of the most frequent.
@@ -92,11 +95,20 @@ impl Fault {
             Self::Past => "past",
             Self::TooFar(_) => "too_far",
             Self::Wrong => "wrong",
+            Self::Rule(_) => "rule",
             Self::PasswordContainsName => "password_contains_name",
             Self::PasswordCommon => "password_common",
             Self::PasswordSimple => "password_simple",
             Self::PasswordRepetitive => "password_repetitive",
             Self::PasswordSame => "password_same",
+        }
+    }
+
+    /// Where in the text, in characters from 0.
+    pub const fn position(&self) -> Option<usize> {
+        match self {
+            Self::Rule(error) => Some(error.position),
+            _ => None,
         }
     }
 
@@ -148,6 +160,7 @@ impl Fault {
                 "必须在 {limit} 天之内",
                 "{limit} 日以内にしてください",
             ),
+            Self::Rule(error) => error.problem.text(),
             Self::Wrong => text("Wrong", "不正确", "正しくありません"),
             Self::PasswordContainsName => text(
                 "Must not contain the user name",

@@ -8,6 +8,7 @@ mod contract;
 mod export_jobs;
 mod exports;
 mod fleet;
+mod inventory;
 mod ledger;
 mod live;
 mod login;
