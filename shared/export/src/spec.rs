@@ -49,7 +49,7 @@ impl List {
         match self {
             Self::Vms(mut filter) => {
                 filter.reach = reach(rights, "vm.read")?;
-                Ok(Source::vms(export::vms(store, &filter).await?))
+                Ok(Source::vms(export::vms(store, &filter).await?, store))
             }
             Self::Hosts(mut filter) => {
                 filter.reach = reach(rights, "host.read")?;

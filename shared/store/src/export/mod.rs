@@ -15,28 +15,9 @@ use crate::gap::{self, Entry};
 use crate::host::{self, Host};
 use crate::vm::{self, Vm};
 use crate::{Error, Store};
-use tokio_postgres::types::ToSql;
 
 /// Rows at a time.
 pub const BATCH: i64 = 500;
-
-/// A statement without a limit, with its parameters: a list and its export run the same one.
-pub(crate) struct Selection {
-    /// `SELECT ... ORDER BY ...`, after the line with its name.
-    pub(crate) statement: String,
-    /// Its parameters.
-    pub(crate) parameters: Vec<Box<dyn ToSql + Sync + Send>>,
-}
-
-impl Selection {
-    /// The parameters as statements take them.
-    pub(crate) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
-        self.parameters
-            .iter()
-            .map(|parameter| &**parameter as _)
-            .collect()
-    }
-}
 
 /// The VMs of a filter in its order, on all pages.
 ///
