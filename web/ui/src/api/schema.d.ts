@@ -318,6 +318,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Exports, the newest first, a page at a time. */
+        get: operations["list_exports"];
+        put?: never;
+        /** Has a file made, by a collector. Its rows are what the caller may see when it is made. */
+        post: operations["create_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One export. */
+        get: operations["get_export"];
+        put?: never;
+        post?: never;
+        /** Cancels an export, or removes its file. */
+        delete: operations["remove_export"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The file of an export, for who asked for it and nobody else. */
+        get: operations["get_export_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/gaps": {
         parameters: {
             query?: never;
@@ -327,6 +380,23 @@ export interface paths {
         };
         /** The loss ledger, a page at a time. Each tick that got a number is stored, or stands in exactly one entry. */
         get: operations["list_gaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/gaps/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The entries of the loss ledger, on all its pages, as a file. The page is ignored. */
+        get: operations["export_gaps"];
         put?: never;
         post?: never;
         delete?: never;
@@ -390,6 +460,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/history/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Metrics over time as a file: a row for each thing and moment, with a column for each metric. Moments without any value are left
+         *     out.
+         */
+        post: operations["export_history"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/history/query": {
         parameters: {
             query?: never;
@@ -419,6 +509,23 @@ export interface paths {
         };
         /** Hosts, a page at a time. */
         get: operations["list_hosts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The hosts of a list, on all its pages, as a file. The page is ignored. */
+        get: operations["export_hosts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -844,6 +951,23 @@ export interface paths {
         };
         /** Virtual machines, a page at a time. */
         get: operations["list_vms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vms/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The virtual machines of a list, on all its pages, as a file. The page is ignored. */
+        get: operations["export_vms"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1394,6 +1518,78 @@ export interface components {
              */
             code: number;
             data: null;
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_ExportJob: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description An export that is made while nobody waits. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When it was asked for.
+                 */
+                created_at: string;
+                /**
+                 * @description Why it failed: `forbidden`, `not_found`, `too_big`, `storage_full`, `storage`, `gave_up`, `internal`; else null.
+                 * @example too_big
+                 */
+                error: string | null;
+                /**
+                 * Format: date-time
+                 * @description When its file is removed.
+                 */
+                expires_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                finished_at: string | null;
+                /** @description Kind of file. */
+                format: components["schemas"]["ExportFormat"];
+                /**
+                 * Format: uuid
+                 * @description Its id.
+                 */
+                id: string;
+                /** @description What was asked for, as it was. */
+                query: Record<string, never>;
+                /**
+                 * Format: int64
+                 * @description Rows so far.
+                 */
+                rows_done: number;
+                /**
+                 * Format: int64
+                 * @description Rows that there will be; null when that is not known before the end.
+                 */
+                rows_total: number | null;
+                /**
+                 * Format: int64
+                 * @description How big the file is; null before it is there.
+                 */
+                size_bytes: number | null;
+                /**
+                 * Format: date-time
+                 * @description When a collector first took it up.
+                 */
+                started_at: string | null;
+                /** @description What has become of it. */
+                state: components["schemas"]["ExportState"];
+                /** @description Who asked for it. */
+                user: components["schemas"]["ExportOwner"];
+                /** @description What is exported. */
+                what: components["schemas"]["Exported"];
+            };
             /**
              * @description `ok`.
              * @example ok
@@ -2018,6 +2214,96 @@ export interface components {
                     state: components["schemas"]["AgentState"];
                     /** @description Its version, as it says. */
                     version: string;
+                }[];
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a page.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items on all pages.
+                 */
+                total: number;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Page_ExportJob: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One page of a list. */
+            data: {
+                /** @description What is on this page. */
+                items: {
+                    /**
+                     * Format: date-time
+                     * @description When it was asked for.
+                     */
+                    created_at: string;
+                    /**
+                     * @description Why it failed: `forbidden`, `not_found`, `too_big`, `storage_full`, `storage`, `gave_up`, `internal`; else null.
+                     * @example too_big
+                     */
+                    error: string | null;
+                    /**
+                     * Format: date-time
+                     * @description When its file is removed.
+                     */
+                    expires_at: string | null;
+                    /**
+                     * Format: date-time
+                     * @description When it ended.
+                     */
+                    finished_at: string | null;
+                    /** @description Kind of file. */
+                    format: components["schemas"]["ExportFormat"];
+                    /**
+                     * Format: uuid
+                     * @description Its id.
+                     */
+                    id: string;
+                    /** @description What was asked for, as it was. */
+                    query: Record<string, never>;
+                    /**
+                     * Format: int64
+                     * @description Rows so far.
+                     */
+                    rows_done: number;
+                    /**
+                     * Format: int64
+                     * @description Rows that there will be; null when that is not known before the end.
+                     */
+                    rows_total: number | null;
+                    /**
+                     * Format: int64
+                     * @description How big the file is; null before it is there.
+                     */
+                    size_bytes: number | null;
+                    /**
+                     * Format: date-time
+                     * @description When a collector first took it up.
+                     */
+                    started_at: string | null;
+                    /** @description What has become of it. */
+                    state: components["schemas"]["ExportState"];
+                    /** @description Who asked for it. */
+                    user: components["schemas"]["ExportOwner"];
+                    /** @description What is exported. */
+                    what: components["schemas"]["Exported"];
                 }[];
                 /**
                  * Format: int32
@@ -2831,6 +3117,89 @@ export interface components {
              */
             message: string;
         };
+        /**
+         * @description Kinds of files.
+         * @enum {string}
+         */
+        ExportFormat: "csv" | "jsonl" | "parquet";
+        /** @description An export that is made while nobody waits. */
+        ExportJob: {
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created_at: string;
+            /**
+             * @description Why it failed: `forbidden`, `not_found`, `too_big`, `storage_full`, `storage`, `gave_up`, `internal`; else null.
+             * @example too_big
+             */
+            error: string | null;
+            /**
+             * Format: date-time
+             * @description When its file is removed.
+             */
+            expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at: string | null;
+            /** @description Kind of file. */
+            format: components["schemas"]["ExportFormat"];
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description What was asked for, as it was. */
+            query: Record<string, never>;
+            /**
+             * Format: int64
+             * @description Rows so far.
+             */
+            rows_done: number;
+            /**
+             * Format: int64
+             * @description Rows that there will be; null when that is not known before the end.
+             */
+            rows_total: number | null;
+            /**
+             * Format: int64
+             * @description How big the file is; null before it is there.
+             */
+            size_bytes: number | null;
+            /**
+             * Format: date-time
+             * @description When a collector first took it up.
+             */
+            started_at: string | null;
+            /** @description What has become of it. */
+            state: components["schemas"]["ExportState"];
+            /** @description Who asked for it. */
+            user: components["schemas"]["ExportOwner"];
+            /** @description What is exported. */
+            what: components["schemas"]["Exported"];
+        };
+        /** @description Whose an export is. */
+        ExportOwner: {
+            /**
+             * Format: uuid
+             * @description His id.
+             */
+            id: string;
+            /** @description His name. */
+            name: string;
+        };
+        /**
+         * @description What has become of an export.
+         * @enum {string}
+         */
+        ExportState: "queued" | "running" | "done" | "failed" | "cancelled" | "removed";
+        /**
+         * @description What can be exported.
+         * @enum {string}
+         */
+        Exported: "vms" | "hosts" | "gaps" | "history";
         /** @description Whether samples arrive from the collectors as they are taken. */
         FeedState: {
             /** @description True while at least one collector feeds this server. */
@@ -3089,6 +3458,48 @@ export interface components {
             /** @description Its name; a device's is within its owner. */
             name: string;
             vm: components["schemas"]["VmReference"] | null;
+        };
+        /** @description Which history goes into a file. */
+        HistoryExport: {
+            /** @description Whose, all of one kind: `host:<uuid>`, `vm:<uuid>`, `vcpu:<id>`, `disk:<id>`, `nic:<id>`. Without these, virtual machines. */
+            entities?: string[] | null;
+            /** @description Kind of file; CSV when not given. */
+            format?: components["schemas"]["ExportFormat"];
+            /**
+             * Format: date-time
+             * @description Start of the range.
+             */
+            from: string;
+            function?: ("avg" | "min" | "max" | "last") & Record<string, never>;
+            /**
+             * Format: uuid
+             * @description Only the virtual machines of this group.
+             */
+            group?: string | null;
+            /** @description Only the virtual machines on these hosts. */
+            hosts?: string[] | null;
+            /**
+             * @description Kind of the things; that of the entities, else `vm`, when not given.
+             * @example vm
+             */
+            kind?: string | null;
+            /**
+             * @description Names of metrics.
+             * @example [
+             *       "cpu_time_ns"
+             *     ]
+             */
+            metrics: string[];
+            /**
+             * @description Seconds between rows, `raw` for the samples themselves, or `auto`, which is the default: as few rows as a chart has.
+             * @example 60
+             */
+            step?: string | null;
+            /**
+             * Format: date-time
+             * @description End of the range.
+             */
+            to: string;
         };
         /**
          * @description How what lies within a step becomes one value.
@@ -3548,6 +3959,15 @@ export interface components {
              */
             iops: number | null;
             vm: components["schemas"]["VmReference"] | null;
+        };
+        /** @description An export to be made. */
+        NewExport: {
+            /** @description Kind of file; CSV when not given. */
+            format?: components["schemas"]["ExportFormat"];
+            /** @description The parameters of the list (`/vms`, `/hosts`, `/gaps`), or the body of `/history/export` without its format. */
+            query?: Record<string, never> | null;
+            /** @description What is exported. */
+            what: components["schemas"]["Exported"];
         };
         /** @description A role to be given. */
         NewGrant: {
@@ -6393,6 +6813,495 @@ export interface operations {
             };
         };
     };
+    list_exports: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Everybody's, which needs `export.manage`; otherwise the caller's own. */
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Page_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExport"];
+            };
+        };
+        responses: {
+            /** @description The export */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 there is no such entity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many unfinished exports */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50302 no place for files */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What has become of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_export_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 there is no such export, or no file of it */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50302 no place for files */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_gaps: {
         parameters: {
             query?: {
@@ -6471,6 +7380,114 @@ export interface operations {
                 };
             };
             /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_gaps: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Only those of this host and its VMs, by UUID. */
+                host?: string;
+                /** @description Only those that concern this VM, by UUID: its own and those of its whole host. */
+                vm?: string;
+                /**
+                 * @description Only those with this cause.
+                 * @example deadline
+                 */
+                cause?: string;
+                /**
+                 * @description Only those of this part of sampling: `host`, `cheap`, `dear` or `all`.
+                 * @example dear
+                 */
+                group?: string;
+                /** @description Only those that end at this moment or later, RFC 3339. */
+                from?: string;
+                /** @description Only those that begin at this moment or earlier, RFC 3339. */
+                to?: string;
+                /** @description Kind of file; CSV when not given. */
+                format?: "csv" | "jsonl" | "parquet";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7245,6 +8262,120 @@ export interface operations {
             };
         };
     };
+    export_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HistoryExport"];
+            };
+        };
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 there is no such entity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     query_history: {
         parameters: {
             query?: never;
@@ -7414,6 +8545,100 @@ export interface operations {
                 };
             };
             /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_hosts: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Only hosts whose name contains this, in any case, or whose UUID begins with it. */
+                q?: string;
+                /** @description Order; by name when not given. */
+                sort?: "name" | "-name" | "last_sample_at" | "-last_sample_at";
+                /** @description Kind of file; CSV when not given. */
+                format?: "csv" | "jsonl" | "parquet";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -10662,6 +11887,107 @@ export interface operations {
                 };
             };
             /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_vms: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Only VMs whose name contains this, in any case, or whose UUID begins with it. */
+                q?: string;
+                /** @description Order; by name when not given. */
+                sort?: "name" | "-name" | "state" | "-state" | "host" | "-host" | "last_sample_at" | "-last_sample_at";
+                /**
+                 * @description Only VMs that report this state, by name; `silent` for those without a sample in the last 15 s.
+                 * @example running
+                 */
+                state?: string;
+                /** @description Only VMs on this host, by UUID. */
+                host?: string;
+                /** @description Kind of file; CSV when not given. */
+                format?: "csv" | "jsonl" | "parquet";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
             429: {
                 headers: {
                     [name: string]: unknown;
