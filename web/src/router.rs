@@ -4,8 +4,8 @@ use crate::access::Access::{Login, Needs, OwnPassword, Public};
 use crate::access::Routes;
 use crate::api::extract::MAX_BODY_BYTES;
 use crate::api::{
-    agent, audit, document, export, gap, group, history, host, job, key, live, login, me, metric, overview, role,
-    series, session, setup, slow, system, token, totp, user, user_access, vm,
+    agent, audit, document, export, gap, group, history, host, job, key, live, login, me, metric, overview,
+    role, series, session, setup, slow, system, token, totp, user, user_access, vm,
 };
 use crate::assets;
 use crate::auth::Visitor;
