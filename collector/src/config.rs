@@ -26,6 +26,9 @@ pub struct Config {
     pub authority: Option<Authority>,
     /// Where samples go.
     pub database: Database,
+    /// For how long they are kept there.
+    #[serde(default)]
+    pub retention: Retention,
     /// What secrets are sealed with, and by that the signatures of the audit trail.
     #[serde(default)]
     pub vault: vault::Config,
@@ -97,9 +100,8 @@ pub struct Database {
     /// Sample rows that may be decoded and not yet committed; beyond that, sessions stop reading.
     #[serde(default = "default_rows_in_flight")]
     pub rows_in_flight: NonZeroU32,
-    /// Days that raw samples are kept.
-    #[serde(default = "default_retention_days")]
-    pub retention_days: NonZeroU32,
+    /// Bytes that the database may take on its disk: then its growth tells when it is full.
+    pub capacity_bytes: Option<NonZeroU64>,
 }
 
 impl Database {
@@ -110,7 +112,74 @@ impl Database {
             web_role: None,
             writers: default_writers(),
             rows_in_flight: default_rows_in_flight(),
-            retention_days: default_retention_days(),
+            capacity_bytes: None,
+        }
+    }
+}
+
+/// Days that samples, hours and days are kept. A tier is kept at least as long as the denser one that it is made of.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "Days")]
+pub struct Retention {
+    /// Every sample.
+    pub raw_days: NonZeroU32,
+    /// A row an hour.
+    pub hourly_days: NonZeroU32,
+    /// A row a day, and the gaps.
+    pub daily_days: NonZeroU32,
+}
+
+/// [`Retention`] as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Days {
+    raw_days: NonZeroU32,
+    hourly_days: NonZeroU32,
+    daily_days: NonZeroU32,
+}
+
+impl Default for Days {
+    fn default() -> Self {
+        let days = |value: u32| NonZeroU32::MIN.saturating_add(value - 1);
+        Self {
+            raw_days: days(14),
+            hourly_days: days(400),
+            daily_days: days(3650),
+        }
+    }
+}
+
+impl TryFrom<Days> for Retention {
+    type Error = &'static str;
+
+    fn try_from(days: Days) -> Result<Self, Self::Error> {
+        let Days {
+            raw_days,
+            hourly_days,
+            daily_days,
+        } = days;
+        if raw_days > hourly_days || hourly_days > daily_days {
+            return Err("raw_days must not be more than hourly_days, nor these more than daily_days");
+        }
+        Ok(Self {
+            raw_days,
+            hourly_days,
+            daily_days,
+        })
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let Days {
+            raw_days,
+            hourly_days,
+            daily_days,
+        } = Days::default();
+        Self {
+            raw_days,
+            hourly_days,
+            daily_days,
         }
     }
 }
@@ -199,10 +268,6 @@ const fn default_rows_in_flight() -> NonZeroU32 {
     NonZeroU32::MIN.saturating_add(249_999)
 }
 
-const fn default_retention_days() -> NonZeroU32 {
-    NonZeroU32::MIN.saturating_add(13)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,15 +297,29 @@ mod tests {
         assert_ne!(all, DOCUMENTED);
         // These have no default that could be stated: an example stands in their place.
         let mut all = parse(&all).expect("every key");
+        assert!(all.database.capacity_bytes.take().is_some());
         assert!(all.storage.dir.take().is_some());
         assert!(all.database.web_role.take().is_some());
         assert!(all.vault.master_keys.take().is_some());
         assert_eq!(format!("{all:?}"), format!("{documented:?}"));
         let authority = documented.authority.expect("an authority");
         assert_eq!(authority.certificate_lifetime_s, default_certificate_lifetime_s());
-        assert_eq!(documented.database.retention_days.get(), 14);
+        assert_eq!(documented.retention.raw_days.get(), 14);
         assert_eq!(documented.inventory.archive_after_hours.get(), 24);
         assert_eq!(documented.database.rows_in_flight.get(), 250_000);
+    }
+
+    #[test]
+    fn a_tier_that_is_kept_shorter_than_what_it_is_made_of_is_refused() {
+        for days in [
+            "raw_days = 500",
+            "hourly_days = 4000",
+            "daily_days = 399",
+            "weekly_days = 1",
+        ] {
+            let text = format!("{DOCUMENTED}\n[retention]\n{days}\n");
+            assert!(parse(&text).is_err(), "{days}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! [`start`] binds both addresses at once and returns; the database may be away and is waited for. The parts:
 //! `ingest` (sessions, budget, writers), `feed` (live samples past the database), `enrol` (certificates: who gets one, who is
-//! let in), `upkeep` (partitions, retention, size), `job` (exports), `audit` (signs the trail), `status` (what it says of itself for the health page).
+//! let in), `upkeep` (partitions, retention, size), `rollup` (hours and days), `job` (exports), `audit` (signs the trail), `status` (what
+//! it says of itself for the health page).
 //!
 //! Invariants: what is acknowledged is committed; what is committed is committed once; memory is bounded whoever sends
 //! and however slow the database is.
@@ -17,6 +18,7 @@ mod feed;
 mod ingest;
 mod job;
 mod metrics;
+mod rollup;
 mod setup;
 mod status;
 mod upkeep;
@@ -175,7 +177,8 @@ impl Part {
         }
         let writers = config.database.writers.get();
         let introduction = status::introduce(&database, name.clone(), address.to_string(), writers).await?;
-        let mut work = upkeep::spawn(&lifecycle, &database, config.database.retention_days);
+        let mut work = upkeep::spawn(&lifecycle, &database, &config);
+        work.push(rollup::spawn(&lifecycle, &database, &metrics));
         work.extend(audit::spawn(&lifecycle, &database, keys));
         work.push(archive::spawn(
             &lifecycle,

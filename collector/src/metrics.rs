@@ -1,5 +1,6 @@
 //! What the collector counts about itself, for Prometheus.
 
+use crate::rollup;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -52,6 +53,7 @@ pub(crate) struct Metrics {
     pub(crate) feed_ticks: Counter,
     /// Ticks that slow subscribers of the live feed missed.
     pub(crate) feed_dropped: Counter,
+    pub(crate) rollup: rollup::Figures,
 }
 
 /// How long commits took.
@@ -91,6 +93,7 @@ impl Metrics {
             rows_in_flight: Gauge::default(),
             feed_ticks: Counter::default(),
             feed_dropped: Counter::default(),
+            rollup: rollup::Figures::default(),
         };
         for cause in Cause::ALL {
             drop(metrics.refused.get_or_create(&[("cause", cause.name())]));
@@ -101,6 +104,7 @@ impl Metrics {
 
     fn register(&self, registry: &mut Registry) {
         self.register_flow(registry);
+        self.rollup.register(registry);
         registry.register(
             "refused",
             "Connections and sessions refused or broken off, by cause",

@@ -1,16 +1,17 @@
-//! Periodic work on the database: partitions made ahead, raw samples removed when their time is over, certificates and tokens
+//! Periodic work on the database: partitions made ahead, tiers cut off where their time is over, certificates and tokens
 //! forgotten that ran out long ago, its size measured.
 //!
 //! All of it is idempotent, so several collectors over one database may do it (one of them measures); a failure is tried
 //! again at the next turn.
 
+use crate::config::Config;
 use crate::database::{Database, chain};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use vmscope_service::Lifecycle;
 use vmscope_service::periodic::{self, Activity, Handle, Status};
-use vmscope_store::{enrolment, retention, schema, size};
+use vmscope_store::retention::{self, Keep, Removed};
+use vmscope_store::{enrolment, schema, size};
 
 /// How often partitions are made ahead; they reach days further.
 const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
@@ -30,19 +31,28 @@ const FORGET: (Duration, Duration) = (Duration::from_hours(6), Duration::from_ho
 const DAY: Duration = Duration::from_hours(24);
 
 /// Starts the periodic work; the handles tell what it comes to.
-pub(crate) fn spawn(
-    lifecycle: &Lifecycle,
-    database: &Arc<Database>,
-    retention_days: NonZeroU32,
-) -> Vec<Handle> {
+pub(crate) fn spawn(lifecycle: &Lifecycle, database: &Arc<Database>, config: &Config) -> Vec<Handle> {
+    let days = config.retention;
     let retention = Retention {
         database: Arc::clone(database),
-        keep: DAY * retention_days.get(),
+        keep: Keep {
+            raw: DAY * days.raw_days.get(),
+            hour: DAY * days.hourly_days.get(),
+            day: DAY * days.daily_days.get(),
+        },
+    };
+    let size = Size {
+        database: Arc::clone(database),
+        // More than the largest number of the database is no limit.
+        capacity_bytes: config
+            .database
+            .capacity_bytes
+            .and_then(|bytes| i64::try_from(bytes.get()).ok()),
     };
     vec![
         periodic::spawn(lifecycle, Partitions(Arc::clone(database)), PARTITIONS_EVERY),
         periodic::spawn(lifecycle, retention, RETENTION_EVERY),
-        periodic::spawn(lifecycle, Size(Arc::clone(database)), SIZE_EVERY),
+        periodic::spawn(lifecycle, size, SIZE_EVERY),
         periodic::spawn(lifecycle, Forgetting(Arc::clone(database)), FORGET.0),
     ]
 }
@@ -79,7 +89,7 @@ impl Activity for Partitions {
 
 struct Retention {
     database: Arc<Database>,
-    keep: Duration,
+    keep: Keep,
 }
 
 impl Activity for Retention {
@@ -88,14 +98,28 @@ impl Activity for Retention {
     }
 
     async fn activate(&self) -> Status {
-        match retention::enforce(&self.database.store, self.keep).await {
-            Ok(removed) => Status::Done(format!("{} tables of samples removed", removed.tables)),
+        match retention::enforce(&self.database.store, &self.keep).await {
+            Ok(removed) => Status::Done(told(&removed)),
             Err(error) => Status::Failed(chain(&error)),
         }
     }
 }
 
-struct Size(Arc<Database>);
+/// What was removed, in words.
+fn told(removed: &Removed) -> String {
+    let [raw, hour, day] = removed.tables;
+    let waits = if removed.waits {
+        "; samples wait for their rollup"
+    } else {
+        ""
+    };
+    format!("removed {raw} tables of samples, {hour} of hours, {day} of days{waits}")
+}
+
+struct Size {
+    database: Arc<Database>,
+    capacity_bytes: Option<i64>,
+}
 
 impl Activity for Size {
     fn name(&self) -> &'static str {
@@ -103,7 +127,7 @@ impl Activity for Size {
     }
 
     async fn activate(&self) -> Status {
-        match size::measure(&self.0.store, SIZE_SPACING).await {
+        match size::measure(&self.database.store, SIZE_SPACING, self.capacity_bytes).await {
             Ok(Some(size)) => Status::Done(format!("{} MiB", size.bytes >> 20)),
             Ok(None) => Status::Done("measured a moment ago".to_owned()),
             Err(error) => Status::Failed(chain(&error)),

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vmscope_link::Identity;
-use vmscope_service::{Lifecycle, config, telemetry};
+use vmscope_service::{Lifecycle, config, files, telemetry};
 use vmscope_vault::KeySource;
 
 /// Serves the dashboard and the API.
@@ -48,6 +48,7 @@ pub async fn main(arguments: Arguments) -> ExitCode {
 async fn run(file: &Path) -> anyhow::Result<ExitCode> {
     let config: Config = config::load(file)?;
     telemetry::init(&config.telemetry)?;
+    files::raise_open_files();
     let identity = Identity::load(&config.identity)?;
     let lifecycle = Lifecycle::new();
     start(&config, &identity, &lifecycle).await?;

@@ -105,6 +105,7 @@ pub async fn start(config: &Config, identity: &Identity, lifecycle: &Lifecycle) 
         source,
     };
     let listener = TcpListener::bind(config.listen).map_err(listen)?;
+    serve::tune(&listener).map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let tls = tls::prepare(config, lifecycle)
         .await

@@ -4,9 +4,9 @@ use crate::access::Access::{Login, Needs, OwnPassword, Public};
 use crate::access::Routes;
 use crate::api::extract::MAX_BODY_BYTES;
 use crate::api::{
-    agent, audit, document, export, gap, group, group_member, host, job, key, label, live, login, me, metric,
-    overview, role, series, session, setup, system, token, totp, user, user_access, vm, vm_batch, vm_list,
-    vm_manual, vm_statistics,
+    agent, audit, document, export, gap, group, group_member, history, host, job, key, label, live, login,
+    me, metric, overview, role, series, session, setup, slow, system, token, totp, user, user_access, vm,
+    vm_batch, vm_list, vm_manual, vm_statistics,
 };
 use crate::assets;
 use crate::auth::Visitor;
@@ -53,6 +53,7 @@ fn resources(routes: Routes) -> Routes {
         .route(Needs("host.write"), routes!(label::set_host_labels))
         .route(Needs("vm.read"), routes!(vm_list::list_vms))
         .route(Needs("vm.read"), routes!(vm::get_vm))
+        .route(Needs("vm.read"), routes!(slow::get_slow))
         .route(Needs("vm.read"), routes!(vm_statistics::get_vm_statistics))
         .route(Needs("vm.write"), routes!(vm_batch::edit_vms))
         .route(Needs("vm.write"), routes!(vm_manual::create_vm))
@@ -63,6 +64,8 @@ fn resources(routes: Routes) -> Routes {
         .route(Needs("vm.write"), routes!(label::set_vm_labels))
         .route(Login, routes!(metric::list_metrics))
         .route(Login, routes!(series::get_series))
+        .route(Login, routes!(history::query_history))
+        .route(Login, routes!(history::get_top))
         .route(Needs("ledger.read"), routes!(gap::list_gaps))
         .route(Needs("vm.read"), routes!(export::export_vms))
         .route(Needs("host.read"), routes!(export::export_hosts))

@@ -5,6 +5,7 @@ use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use socket2::SockRef;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -16,6 +17,17 @@ const DRAIN: Duration = Duration::from_secs(10);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may take for the head of a request.
 const HEAD: Duration = Duration::from_secs(15);
+
+/// What the kernel holds of a connection beyond what is on its way. More would be old before a slow client reads it: live samples are
+/// merged here instead.
+const UNSENT_BYTES: u32 = 64 << 10;
+
+/// Makes connections of `listener` say what they have to say at once, and hold back what can't be said: they inherit it.
+pub(crate) fn tune(listener: &TcpListener) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)
+}
 
 /// Serves `router` on `listener` until `stopping`; handlers see the client's address.
 pub(crate) async fn run(

@@ -17,6 +17,7 @@ mod ingest;
 mod keys;
 mod refusals;
 mod relay;
+mod rollup;
 mod sessions;
 mod support;
 mod users;

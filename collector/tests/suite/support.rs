@@ -74,6 +74,7 @@ impl Site {
             authority: None,
             database: config::Database::new(Secret::new(url.to_owned())),
             vault: vmscope_vault::Config::default(),
+            retention: config::Retention::default(),
             storage: vmscope_storage::Config::default(),
             exports: config::Exports::default(),
             limits: config::Limits::default(),

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use vmscope_service::{Lifecycle, telemetry};
+use vmscope_service::{Lifecycle, files, telemetry};
 
 /// The pool's idle connections end with the private database: that is no news.
 const LOG_FILTER: &str = "info,deadpool.postgres=error";
@@ -64,6 +64,7 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
     telemetry::init(&telemetry::Config {
         filter: LOG_FILTER.to_owned(),
     })?;
+    files::raise_open_files();
     let data_dir = std::path::absolute(&options.data_dir)?;
     let _lock = lock(&data_dir)?;
     let server = match &options.database_url {

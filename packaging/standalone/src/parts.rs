@@ -81,6 +81,7 @@ async fn start_collector(
             ..vmscope_collector::config::Database::new(Secret::new(urls.collector.clone()))
         },
         vault,
+        retention: vmscope_collector::config::Retention::default(),
         storage: storage(data_dir),
         exports: vmscope_collector::config::Exports::default(),
         limits: vmscope_collector::config::Limits::default(),

@@ -210,7 +210,26 @@ ON CONFLICT (uuid) DO NOTHING RETURNING id";
         ids.extend(rows.iter().map(|row| (VmId(row.get(0)), row.get(1))));
         unknown.retain(|uuid| !ids.contains_key(&VmId(*uuid)));
     }
+    let vm_ids: Vec<i32> = ids.values().copied().collect();
+    note_host(client, host_id, &vm_ids).await?;
     Ok(ids)
+}
+
+/// Notes that a host samples these VMs: rollups of it look after them even when they have moved.
+async fn note_host(client: &impl GenericClient, host_id: i32, vm_ids: &[i32]) -> Result<(), Error> {
+    const NOTE_HOST: &str = "\
+-- note_host
+INSERT INTO vm_source (host_id, vm_id) SELECT $1, vm_id FROM unnest($2::int4[]) AS u (vm_id)
+WHERE NOT EXISTS (SELECT FROM vm_source s WHERE s.host_id = $1 AND s.vm_id = u.vm_id)
+ORDER BY vm_id ON CONFLICT DO NOTHING";
+    if vm_ids.is_empty() {
+        return Ok(());
+    }
+    client
+        .execute(NOTE_HOST, &[&host_id, &vm_ids])
+        .await
+        .map(drop)
+        .map_err(Error::statement("note_host"))
 }
 
 async fn resolve_devices(

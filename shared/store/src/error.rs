@@ -79,6 +79,12 @@ pub enum Error {
         /// The name in the statement's first line.
         operation: &'static str,
     },
+    /// The database answered in a format that this program can't read.
+    #[error("database statement {operation} answered in a format that this program does not know")]
+    Unreadable {
+        /// The name in the statement's first line.
+        operation: &'static str,
+    },
     /// Batches come from sessions that newer ones have replaced; nothing of the transaction is stored.
     #[error("{} batches come from sessions that newer ones have replaced", batches.len())]
     Fenced {
@@ -95,6 +101,24 @@ pub enum Error {
         role: String,
         /// Why.
         problem: &'static str,
+    },
+    /// A query would have to read more samples than its limit.
+    #[error("the query would have to read more than {limit} samples")]
+    TooManySamples {
+        /// Samples of a metric and thing each.
+        limit: u64,
+    },
+    /// A query needs samples that retention has removed.
+    #[error("there are no samples from before {since}")]
+    SamplesGone {
+        /// Since when there are.
+        since: jiff::Timestamp,
+    },
+    /// An earlier period whose steps do not lie beside those of the later one.
+    #[error("the shift is no multiple of the step of {step_s} s")]
+    Misaligned {
+        /// The step, in seconds.
+        step_s: u32,
     },
     /// A query would return more than its limit.
     #[error("the query would return more than {limit} values")]

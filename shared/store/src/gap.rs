@@ -66,7 +66,7 @@ SELECT from_at, to_at, cause, metric_group, ticks FROM (
     Ok(rows.iter().map(gap).collect())
 }
 
-fn gap(row: &Row) -> Gap {
+pub(crate) fn gap(row: &Row) -> Gap {
     Gap {
         from: row.get("from_at"),
         to: row.get("to_at"),

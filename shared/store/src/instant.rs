@@ -6,7 +6,7 @@ use jiff::Timestamp;
 /// Earliest and latest sample time that is believed: 2000-01-01 and 2200-01-01, in microseconds since the Unix epoch.
 ///
 /// A clock outside of it is broken, and each of its days would cost a partition.
-const BELIEVED_US: std::ops::Range<i64> = 946_684_800_000_000..7_258_118_400_000_000;
+pub(crate) const BELIEVED_US: std::ops::Range<i64> = 946_684_800_000_000..7_258_118_400_000_000;
 
 /// Microseconds since the Unix epoch as a timestamp.
 ///

@@ -1,4 +1,4 @@
-//! The only SQL of vmscope: schema, ingest, retention and the queries behind the API.
+//! The only SQL of vmscope: schema, ingest, rollup, retention and the queries behind the API.
 //!
 //! Runs on PostgreSQL 14 or later; where the TimescaleDB extension can be created the sample tables become hypertables,
 //! else declarative partitions by day ([`Flavor`]). Which of the two is decided once, when the sample tables are made.
@@ -9,11 +9,13 @@
 //!
 //! Failure: every function returns [`Error`]; [`Error::is_transient`] says whether the same call may succeed later.
 
+mod binary;
 mod error;
 mod instant;
 mod listing;
 mod page;
 mod pool;
+mod tier;
 
 pub mod access;
 pub mod audit;
@@ -27,10 +29,12 @@ pub mod gap;
 pub mod grant;
 pub mod group;
 pub mod guest;
+pub mod history;
 pub mod host;
 pub mod ingest;
 pub mod inventory;
 pub mod label;
+pub mod live;
 pub mod lockout;
 pub mod login;
 pub mod overview;
@@ -38,6 +42,7 @@ pub mod progress;
 pub mod retention;
 pub mod revocation;
 pub mod role;
+pub mod rollup;
 pub mod schema;
 pub mod second_factor;
 pub mod secret;
@@ -46,6 +51,7 @@ pub mod session;
 pub mod setup;
 pub mod signing_key;
 pub mod size;
+pub mod slow;
 pub mod subject;
 pub mod system;
 #[cfg(feature = "testing")]
@@ -59,6 +65,7 @@ pub use listing::{Cursor, Key, Part};
 pub use page::{Order, Page, Paging};
 pub use pool::Store;
 pub use schema::Flavor;
+pub use tier::Tier;
 
 /// A host or VM counts as reporting while its last sample is not older than this.
 pub const REPORTING_S: i64 = 15;

@@ -133,6 +133,8 @@ pub struct Database {
     pub newest: Option<Size>,
     /// The oldest size of the last week; `None` when nothing was measured in it.
     pub oldest: Option<Size>,
+    /// How large it may get; `None` when nobody said so.
+    pub capacity_bytes: Option<i64>,
 }
 
 /// Looks at the database.
@@ -143,9 +145,9 @@ pub async fn database(store: &Store) -> Result<Database, Error> {
     const LOOK_AT_DATABASE: &str = "\
 -- look_at_database
 SELECT now(), current_setting('server_version'), (SELECT max(version) FROM refinery_schema_history),
-    n.at AS newest_at, n.bytes AS newest_bytes, o.at AS oldest_at, o.bytes AS oldest_bytes
+    n.at AS newest_at, n.bytes AS newest_bytes, n.capacity_bytes, o.at AS oldest_at, o.bytes AS oldest_bytes
 FROM (VALUES (1)) AS one
-LEFT JOIN LATERAL (SELECT at, bytes FROM database_size ORDER BY at DESC LIMIT 1) n ON true
+LEFT JOIN LATERAL (SELECT at, bytes, capacity_bytes FROM database_size ORDER BY at DESC LIMIT 1) n ON true
 LEFT JOIN LATERAL (
     SELECT at, bytes FROM database_size WHERE at >= now() - make_interval(days => $1) ORDER BY at LIMIT 1
 ) o ON true";
@@ -166,5 +168,6 @@ LEFT JOIN LATERAL (
         server: row.get(1),
         newest: size("newest_at", "newest_bytes"),
         oldest: size("oldest_at", "oldest_bytes"),
+        capacity_bytes: row.get("capacity_bytes"),
     })
 }

@@ -3,7 +3,7 @@
 //! Groups: `wire` (bytes a value on recorded series of real guests), `ingest` (frames to committed rows against
 //! `psql \copy` of the same rows), `agent` (what the agent costs beside other collectors on the guests that run), `backlog`
 //! (a day of backlog beside live agents), `fleet` (a thousand agents on one collector), `access` (logins, and the check of each
-//! request). A figure without a bar prints `-`.
+//! request), `live` (a thousand sockets on one web server). A figure without a bar prints `-`.
 
 #![expect(clippy::cast_precision_loss, reason = "figures have a handful of digits")]
 
@@ -15,6 +15,7 @@ mod figure;
 mod fleet;
 mod http;
 mod ingest;
+mod live;
 mod process;
 mod recording;
 mod series;
@@ -26,7 +27,7 @@ mod wire;
 use figure::Report;
 use std::process::ExitCode;
 
-const GROUPS: [&str; 6] = ["wire", "ingest", "agent", "backlog", "fleet", "access"];
+const GROUPS: [&str; 7] = ["wire", "ingest", "agent", "backlog", "fleet", "access", "live"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -50,7 +51,8 @@ async fn main() -> anyhow::Result<ExitCode> {
             "agent" => agent::measure(&mut report).await?,
             "backlog" => backlog::measure(&mut report).await?,
             "fleet" => fleet::measure(&mut report, is_one_of_many).await?,
-            _ => access::measure(&mut report).await?,
+            "access" => access::measure(&mut report).await?,
+            _ => live::measure(&mut report).await?,
         }
     }
     Ok(if report.holds {

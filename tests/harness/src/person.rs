@@ -75,6 +75,21 @@ impl Person {
         &self.address
     }
 
+    /// The `data` of an answer to a request with a body.
+    ///
+    /// # Errors
+    /// When the answer is no success.
+    pub fn send(&self, method: &str, path: &str, body: &Json) -> anyhow::Result<Json> {
+        let url = format!("{}{path}", self.address);
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(&url)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .body(body.to_string())?;
+        data(&url, self.agent.run(request)?)
+    }
+
     /// The `data` of an answer to GET.
     ///
     /// # Errors

@@ -270,7 +270,7 @@ impl HistoryExport {
                 fields.require(range.as_secs() <= most_s, "to", Fault::TooFar(most_s / 86_400));
                 Some(step_s)
             }
-            Err(_) => {
+            Ok(Step::Whole) | Err(_) => {
                 fields.refuse("step", Fault::Format);
                 None
             }

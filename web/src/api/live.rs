@@ -15,10 +15,12 @@ use axum::response::Response;
 
 /// Live samples over a WebSocket.
 ///
-/// After the upgrade both sides send JSON text messages: see the schemas `ClientMessage` and `ServerMessage`. The server
-/// pings every 20 s and drops a client that stays silent. A client that reads too slowly gets the latest values of each
+/// After the upgrade both sides send JSON text messages: see the schemas `ClientMessage` and `ServerMessage`. A subscription begins
+/// with the last known values (`snapshot`), then every `sample` comes; that of a group follows its members. The server
+/// pings every 20 s and drops a client that stays silent for 50 s. A client that reads too slowly gets the latest values of each
 /// entity, not all of them. What the caller may not see can't be subscribed; when his rights shrink, the subscription ends and a
-/// `subscribed` message says what is left, and when his session ends, so does the connection.
+/// `subscribed` message says what is left, and when his session ends, so does the connection. Who has lost a connection shows the
+/// token of its `hello` within a minute (`resume`) and has its subscriptions again.
 #[utoipa::path(get, path = "/live", tag = "live",
     responses((status = 101, description = "The WebSocket is open")))]
 pub(crate) async fn open_live(
@@ -35,5 +37,8 @@ pub(crate) async fn open_live(
     let mailbox = app.hub.connect().ok_or(ApiError::Full)?;
     Ok(upgrade
         .max_message_size(client::MAX_MESSAGE_BYTES)
+        .read_buffer_size(client::READ_BUFFER_BYTES)
+        .write_buffer_size(client::WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(client::MAX_WRITE_BUFFER_BYTES)
         .on_upgrade(move |socket| client::serve(socket, mailbox, language, Watch::new(app, caller))))
 }

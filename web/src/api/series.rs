@@ -4,6 +4,8 @@ use crate::api::Envelope;
 use crate::api::counts::number;
 use crate::api::entity;
 use crate::api::extract::Params;
+use crate::api::history::TierSpan;
+use crate::api::history::step::{DEFAULT_POINTS, Wish};
 use crate::auth::Caller;
 use crate::error::{ApiError, Problem};
 use crate::state::App;
@@ -13,19 +15,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use vmscope_model::{Kind, catalogue};
 use vmscope_store::gap::Gap;
+use vmscope_store::history::Tier;
 use vmscope_store::series::{self, Step};
 use vmscope_store::subject::{self, Whose};
 
 /// Most points times metrics of one answer.
 const MAX_VALUES: usize = 20_000;
-/// Most points when the caller does not say the step.
-const DEFAULT_POINTS: i64 = 600;
 /// The range when the caller does not say it.
 const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(1);
-/// The steps that are chosen from, in seconds: they divide the minute, the hour or the day.
-const STEPS_S: [u32; 16] = [
-    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21_600, 86_400,
-];
 /// Longest step, in seconds.
 const MAX_STEP_S: u32 = 86_400;
 
@@ -39,11 +36,13 @@ pub struct Series {
     pub from: Timestamp,
     /// End of the range, exclusive.
     pub to: Timestamp,
-    /// Seconds a point; 0 when the points are the samples themselves.
+    /// Seconds a point; 0 when the points are the samples themselves. It is longer than asked for where samples are gone.
     pub step_s: u32,
-    /// The storage tier that answered.
+    /// The coarsest storage tier that answered; `raw` when there is nothing.
     #[schema(example = "raw")]
     pub tier: &'static str,
+    /// Which tier said what, the earliest first.
+    pub tiers: Vec<TierSpan>,
     /// Times of the points, Unix milliseconds, rising; with a step, the start of each.
     pub times: Vec<i64>,
     /// One per metric, in the order asked for.
@@ -174,16 +173,20 @@ pub(crate) async fn get_series(
         max_values: MAX_VALUES,
     };
     let stored = series::query(&app.store, &query).await?;
+    let coarsest = stored
+        .tiers
+        .iter()
+        .map(|served| served.tier)
+        .max()
+        .unwrap_or(Tier::Raw);
     let gaps = vmscope_store::gap::list(&app.store, reference, from, to).await?;
     Ok(Envelope::ok(Series {
         entity: entity::format(reference),
         from,
         to,
-        step_s: match step {
-            Step::Raw => 0,
-            Step::Seconds(step_s) => step_s,
-        },
-        tier: "raw",
+        step_s: stored.step_s,
+        tier: coarsest.name(),
+        tiers: stored.tiers.into_iter().map(TierSpan::from).collect(),
         times: stored.times_ms,
         series: query
             .metrics
@@ -244,7 +247,7 @@ fn range(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<(Timestamp, T
     Ok((from, to))
 }
 
-/// The step that was asked for, or one out of [`STEPS_S`] that keeps the range below [`DEFAULT_POINTS`].
+/// The step that was asked for, or one that keeps the range below [`DEFAULT_POINTS`].
 pub(super) fn step(wish: Option<&str>, from: Timestamp, to: Timestamp) -> Result<Step, ApiError> {
     match wish {
         Some("raw") => Ok(Step::Raw),
@@ -260,11 +263,14 @@ pub(super) fn step(wish: Option<&str>, from: Timestamp, to: Timestamp) -> Result
                 )
             }),
         None => {
-            let range_s = to.duration_since(from).as_secs();
-            let fits = |&step_s: &u32| range_s <= i64::from(step_s) * (DEFAULT_POINTS - 1);
-            Ok(Step::Seconds(
-                STEPS_S.into_iter().find(fits).unwrap_or(MAX_STEP_S),
-            ))
+            let wish = Wish {
+                from,
+                to,
+                points: DEFAULT_POINTS,
+                samples: false,
+                shift_s: 0,
+            };
+            Ok(wish.choose())
         }
     }
 }
@@ -272,28 +278,6 @@ pub(super) fn step(wish: Option<&str>, from: Timestamp, to: Timestamp) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn chosen(range_s: i64) -> Step {
-        let from = Timestamp::UNIX_EPOCH;
-        step(None, from, from + SignedDuration::from_secs(range_s)).expect("a step")
-    }
-
-    #[test]
-    fn the_default_step_gives_at_most_600_points() {
-        assert_eq!(chosen(300), Step::Seconds(1));
-        assert_eq!(chosen(3600), Step::Seconds(10));
-        assert_eq!(chosen(7 * 86_400), Step::Seconds(1200));
-        for range_s in [1, 599, 600, 601, 86_400, 31_536_000] {
-            let Step::Seconds(step_s) = chosen(range_s) else {
-                panic!("raw")
-            };
-            // One more, because the range may begin within a step.
-            assert!(
-                range_s / i64::from(step_s) < DEFAULT_POINTS,
-                "{range_s}: {step_s}"
-            );
-        }
-    }
 
     #[test]
     fn a_metric_named_twice_comes_once() {

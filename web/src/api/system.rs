@@ -142,6 +142,12 @@ pub struct Database {
     /// Since when growth is reckoned: a week, or less in a younger database.
     #[schema(required)]
     pub growth_since: Option<Timestamp>,
+    /// How large it may get, as the collectors' configuration says; null when it does not.
+    #[schema(required)]
+    pub capacity_bytes: Option<u64>,
+    /// Days until it is full at that growth; 0 when it is full, null when it does not grow and when that can't be told.
+    #[schema(required)]
+    pub days_until_full: Option<f64>,
 }
 
 impl From<Vec<system::Agents>> for AgentCounts {
@@ -228,8 +234,19 @@ impl From<system::Database> for Database {
             measured_at: database.newest.map(|size| size.at),
             growth_bytes_per_day: growth.map(|(_, bytes)| bytes),
             growth_since: growth.map(|(since, _)| since),
+            capacity_bytes: database.capacity_bytes.map(number),
+            days_until_full: database.newest.zip(database.capacity_bytes).zip(growth).and_then(
+                |((newest, capacity), (_, growth))| days_until_full(newest.bytes, capacity, growth),
+            ),
         }
     }
+}
+
+/// When it is full at this growth, in bytes a day.
+#[expect(clippy::cast_precision_loss, reason = "days for people")]
+fn days_until_full(bytes: i64, capacity_bytes: i64, growth: f64) -> Option<f64> {
+    let free = (capacity_bytes - bytes).max(0) as f64;
+    (growth > 0.0 || free == 0.0).then(|| if free == 0.0 { 0.0 } else { free / growth })
 }
 
 /// Bytes a day between two sizes, when they are far enough apart.
@@ -282,5 +299,13 @@ mod tests {
         assert_eq!(growth(size(0, 100), size(12, 600)), Some(1000.0));
         assert_eq!(growth(size(0, 600), size(24, 100)), Some(-500.0));
         assert_eq!(growth(size(3, 100), size(3, 100)), None);
+    }
+
+    #[test]
+    fn what_grows_is_full_one_day() {
+        assert_eq!(days_until_full(400, 1000, 100.0), Some(6.0));
+        assert_eq!(days_until_full(400, 1000, -100.0), None);
+        assert_eq!(days_until_full(400, 1000, 0.0), None);
+        assert_eq!(days_until_full(1100, 1000, -1.0), Some(0.0));
     }
 }

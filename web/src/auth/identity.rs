@@ -118,24 +118,40 @@ impl Auth {
     pub(crate) async fn again(&self, store: &Store, caller: &Caller) -> Result<Caller, ApiError> {
         let holder = match caller.proof() {
             Proof::Session(id) => self.session(store, *id).await?,
-            Proof::Token { id, name } => {
-                let tokens = token::list(store, caller.user()).await?;
-                let is_good = |token: &&token::Token| {
-                    token.id == *id && token.revoked_at.is_none() && token.expires_at > Timestamp::now()
-                };
-                let token = tokens.iter().find(is_good).ok_or(ApiError::NotLoggedIn)?;
-                let owner = user::get(store, caller.user()).await?;
-                let owner = owner
-                    .filter(|owner| owner.disabled_at.is_none())
-                    .ok_or(ApiError::NotLoggedIn)?;
-                let proof = Proof::Token {
-                    id: *id,
-                    name: name.clone(),
-                };
-                Arc::new(cut_down(store, owner.id, owner.name, &token.permissions, proof).await?)
-            }
+            Proof::Token { id, name } => self.token_again(store, caller.user(), *id, name).await?,
         };
         Ok(Caller::new(holder, caller.visitor().clone()))
+    }
+
+    /// Whose API token this is that was shown once, while it is good. Only connections that last ask for the id alone: nothing that
+    /// somebody shows leads to what is kept under it.
+    async fn token_again(
+        &self,
+        store: &Store,
+        user: Uuid,
+        id: Uuid,
+        name: &str,
+    ) -> Result<Arc<Holder>, ApiError> {
+        if let Some(holder) = self.sessions.find(id) {
+            return Ok(holder);
+        }
+        let since = Instant::now();
+        let tokens = token::list(store, user).await?;
+        let is_good = |token: &&token::Token| {
+            token.id == id && token.revoked_at.is_none() && token.expires_at > Timestamp::now()
+        };
+        let token = tokens.iter().find(is_good).ok_or(ApiError::NotLoggedIn)?;
+        let owner = user::get(store, user).await?;
+        let owner = owner
+            .filter(|owner| owner.disabled_at.is_none())
+            .ok_or(ApiError::NotLoggedIn)?;
+        let proof = Proof::Token {
+            id,
+            name: name.to_owned(),
+        };
+        let holder = Arc::new(cut_down(store, owner.id, owner.name, &token.permissions, proof).await?);
+        self.sessions.keep(id, since, &holder);
+        Ok(holder)
     }
 
     /// Whose API token this is: `<id>_<secret>`.

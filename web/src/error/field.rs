@@ -50,6 +50,16 @@ pub enum Fault {
     Past,
     /// It lies more than so many days ahead.
     TooFar(i64),
+    /// It is not from the first to the last.
+    Range(u64, u64),
+    /// It is no multiple of this.
+    NotMultiple(u32),
+    /// It can't be had together with something else that is asked for.
+    Conflict,
+    /// It is not before the end.
+    Order,
+    /// It is known from samples only, and there are none from before this moment.
+    NeedsSamples(String),
     /// It is not what was expected: a password, a code.
     Wrong,
     /// It is no rule for groups.
@@ -94,6 +104,11 @@ impl Fault {
             Self::NotFound => "not_found",
             Self::Past => "past",
             Self::TooFar(_) => "too_far",
+            Self::Range(..) => "range",
+            Self::NotMultiple(_) => "not_multiple",
+            Self::Conflict => "conflict",
+            Self::Order => "order",
+            Self::NeedsSamples(_) => "needs_samples",
             Self::Wrong => "wrong",
             Self::Rule(_) => "rule",
             Self::PasswordContainsName => "password_contains_name",
@@ -119,10 +134,16 @@ impl Fault {
             Self::Type(detail) => text.replace("{detail}", detail),
             Self::TooShort(limit) | Self::TooLong(limit) => text.replace("{limit}", &limit.to_string()),
             Self::TooFar(days) => text.replace("{limit}", &days.to_string()),
+            Self::Range(min, max) => text
+                .replace("{min}", &min.to_string())
+                .replace("{max}", &max.to_string()),
+            Self::NotMultiple(step) => text.replace("{step}", &step.to_string()),
+            Self::NeedsSamples(since) => text.replace("{since}", since),
             _ => text.to_owned(),
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of texts")]
     const fn text(&self) -> Text {
         match self {
             Self::Unknown => text("Unknown field", "未知字段", "不明な項目です"),
@@ -159,6 +180,31 @@ impl Fault {
                 "Must be within {limit} days",
                 "必须在 {limit} 天之内",
                 "{limit} 日以内にしてください",
+            ),
+            Self::Range(..) => text(
+                "Must be from {min} to {max}",
+                "必须在 {min} 到 {max} 之间",
+                "{min} から {max} までの値にしてください",
+            ),
+            Self::NotMultiple(_) => text(
+                "Must be a multiple of {step}",
+                "必须是 {step} 的倍数",
+                "{step} の倍数にしてください",
+            ),
+            Self::Conflict => text(
+                "Can't be combined with what else is asked for",
+                "不能与请求中的其他条件同时使用",
+                "他の指定と同時には使えません",
+            ),
+            Self::Order => text(
+                "Must be before the end",
+                "必须早于结束时间",
+                "終了時刻より前にしてください",
+            ),
+            Self::NeedsSamples(_) => text(
+                "Needs the samples themselves, which are kept since {since}",
+                "需要原始样本，而原始样本仅从 {since} 起保留",
+                "元のサンプルが必要ですが、サンプルは {since} 以降のものしか残っていません",
             ),
             Self::Rule(error) => error.problem.text(),
             Self::Wrong => text("Wrong", "不正确", "正しくありません"),

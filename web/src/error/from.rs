@@ -1,14 +1,22 @@
 //! Errors of other parts, as the API says them.
 
-use super::ApiError;
+use super::{ApiError, Fault};
 use vmscope_store::access::{Failure, Refusal};
 use vmscope_store::lockout;
 
 impl From<vmscope_store::Error> for ApiError {
     /// Logs what the caller is not told.
     fn from(error: vmscope_store::Error) -> Self {
-        if let vmscope_store::Error::TooMuch { limit } = error {
-            return Self::TooMuch { limit };
+        match error {
+            vmscope_store::Error::TooMuch { limit } => return Self::TooMuch { limit },
+            vmscope_store::Error::TooManySamples { limit } => return Self::TooManySamples { limit },
+            vmscope_store::Error::SamplesGone { since } => {
+                return Self::field("function", Fault::NeedsSamples(since.to_string()));
+            }
+            vmscope_store::Error::Misaligned { step_s } => {
+                return Self::field("compare.shift_s", Fault::NotMultiple(step_s));
+            }
+            _ => {}
         }
         let (transient, unprepared) = (error.is_transient(), error.is_unprepared());
         let chain = format!("{:#}", anyhow::Error::from(error));

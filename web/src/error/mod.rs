@@ -102,6 +102,12 @@ pub enum ApiError {
         /// Most values of one answer.
         limit: usize,
     },
+    /// Too many samples would have to be read.
+    #[error("more than {limit} samples would have to be read")]
+    TooManySamples {
+        /// Most samples that one query reads.
+        limit: u64,
+    },
     /// The body is too big.
     #[error("body of more than {limit} bytes")]
     BodyTooLarge {
@@ -188,6 +194,7 @@ impl ApiError {
             Self::NotManual => 40_905,
             Self::TooMuch { .. } => 41_300,
             Self::BodyTooLarge { .. } => 41_301,
+            Self::TooManySamples { .. } => 41_302,
             Self::ContentType => 41_500,
             Self::TooManyRequests { .. } => 42_900,
             Self::Locked { .. } => 42_901,

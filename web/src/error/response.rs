@@ -38,7 +38,7 @@ pub struct FieldProblem {
     #[schema(example = "name")]
     field: String,
     /// What is wrong, for programs: `unknown`, `missing`, `type`, `control_character`, `too_short`, `too_long`, `format`, `unknown_value`,
-    /// `not_found`, `past`, `too_far`, `wrong`, `rule`, `password_contains_name`, `password_common`, `password_simple`,
+    /// `not_found`, `past`, `too_far`, `range`, `not_multiple`, `conflict`, `order`, `needs_samples`, `wrong`, `rule`, `password_contains_name`, `password_common`, `password_simple`,
     /// `password_repetitive`, `password_same`.
     #[schema(example = "too_short")]
     code: &'static str,

@@ -12,6 +12,7 @@ impl ApiError {
             Self::TooMuch { limit } | Self::BodyTooLarge { limit } => {
                 text.replace("{limit}", &limit.to_string())
             }
+            Self::TooManySamples { limit } => text.replace("{limit}", &limit.to_string()),
             Self::Forbidden { permission } => text.replace("{permission}", permission),
             Self::TooManyRequests { retry_after_s } => text.replace("{seconds}", &retry_after_s.to_string()),
             Self::Locked { retry_after_s } => {
@@ -128,9 +129,14 @@ impl ApiError {
                 "変更や削除ができるのは手動で登録した仮想マシンだけです",
             ),
             Self::TooMuch { .. } => text(
-                "Too much asked for: one answer holds at most {limit} values",
-                "请求的数据量过大：单次最多返回 {limit} 个值",
-                "要求されたデータが多すぎます。1 回の応答は最大 {limit} 個の値です",
+                "Too much asked for: one answer holds at most {limit} values. Ask for a longer step, a shorter range, or fewer things and metrics",
+                "请求的数据量过大：单次最多返回 {limit} 个值。请加大步长、缩短时间范围，或减少对象和指标",
+                "要求されたデータが多すぎます。1 回の応答は最大 {limit} 個の値です。間隔を長くするか、期間を短くするか、対象やメトリクスを減らしてください",
+            ),
+            Self::TooManySamples { .. } => text(
+                "More than {limit} samples would have to be read. Ask for steps of whole hours, a shorter range, or fewer things and metrics",
+                "需要读取的样本超过 {limit} 个。请使用整小时步长、缩短时间范围，或减少对象和指标",
+                "{limit} 個を超えるサンプルの読み取りが必要です。1 時間単位の間隔にするか、期間を短くするか、対象やメトリクスを減らしてください",
             ),
             Self::BodyTooLarge { .. } => text(
                 "The body is too big: at most {limit} bytes",

@@ -8,10 +8,10 @@ use vmscope_model::{Cause, HostId, Position, Tick, Value, catalogue};
 use vmscope_store::entity::Reference;
 
 /// What is remembered of an entity that is gone goes after this time.
-const FORGET_AFTER: Duration = Duration::from_mins(10);
+pub(super) const FORGET_AFTER: Duration = Duration::from_mins(10);
 
-/// API values by metric name.
-pub(super) type Values = Vec<(&'static str, f64)>;
+/// API values by column of the catalogue.
+pub(super) type Values = Vec<(usize, f64)>;
 
 /// Where a tick comes from. Ticks of one host are told apart and ordered by it, for clocks may be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,11 +84,12 @@ impl Meters {
         }
         (meter.seen, meter.origin) = (now, origin);
         let mut values = Values::new();
-        for ((metric, column), &value) in metrics.iter().zip(&mut meter.columns).zip(row) {
+        let columns = metrics.iter().zip(&mut meter.columns).zip(row).enumerate();
+        for (number, ((metric, column), &value)) in columns {
             if value != Value::ABSENT {
                 let previous = column.advance((time_us, value));
                 let value = rate::api_value(metric, previous, (time_us, value));
-                values.extend(value.map(|value| (metric.name, value)));
+                values.extend(value.map(|value| (number, value)));
             }
         }
         values
@@ -125,9 +126,11 @@ mod tests {
 
     impl Meters {
         /// A row of the tick with this sequence.
-        fn take(&mut self, sequence: u64, time_us: i64, row: &[Value]) -> Values {
+        fn take(&mut self, sequence: u64, time_us: i64, row: &[Value]) -> Vec<(&'static str, f64)> {
             let position = Position { epoch: 1, sequence };
-            self.read(entity(), Origin { host: HOST, position }, time_us, row)
+            let values = self.read(entity(), Origin { host: HOST, position }, time_us, row);
+            let name = |(column, value): (usize, f64)| (catalogue::metrics(Kind::Vm)[column].name, value);
+            values.into_iter().map(name).collect()
         }
     }
 

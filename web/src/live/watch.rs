@@ -1,15 +1,17 @@
 //! What a client may watch: checked when it subscribes, and again and again while it watches.
 
+use super::topic::Topic;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::state::App;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use vmscope_model::access::{Reach, Subject};
 use vmscope_model::{HostId, VmId};
 use vmscope_store::entity::Reference;
-use vmscope_store::subject;
+use vmscope_store::{Store, subject};
 
 /// How often it is looked whether a client may still watch what it watches.
 pub(super) const RECHECK: Duration = Duration::from_secs(5);
@@ -32,15 +34,25 @@ impl Watch {
         self.app.stopping.clone()
     }
 
+    /// Who watches.
+    pub(super) fn user(&self) -> Uuid {
+        self.caller.user()
+    }
+
+    /// History.
+    pub(super) const fn store(&self) -> &Store {
+        &self.app.store
+    }
+
     /// Nothing, if all of these are within reach.
     ///
     /// # Errors
     /// [`ApiError::Parameter`] names the first that is not, or [`ApiError::DatabaseUnavailable`].
-    pub(super) async fn admit(&self, entities: &[Reference]) -> Result<(), ApiError> {
-        match self.outside(entities).await?.first() {
+    pub(super) async fn admit(&self, topics: &[Topic]) -> Result<(), ApiError> {
+        match self.outside(topics).await?.first() {
             None => Ok(()),
-            Some(&entity) => {
-                let name = crate::api::entity::format(entity);
+            Some(topic) => {
+                let name = topic.format();
                 Err(ApiError::parameter(
                     "entities",
                     format_args!("there is no {name}"),
@@ -49,28 +61,68 @@ impl Watch {
         }
     }
 
-    /// Looks at the caller's rights anew; returns which of these entities are out of his reach now.
+    /// Looks at the caller's rights anew.
     ///
     /// # Errors
     /// [`ApiError::NotLoggedIn`] when his session or token is over, or [`ApiError::DatabaseUnavailable`].
-    pub(super) async fn recheck(&mut self, entities: &[Reference]) -> Result<Vec<Reference>, ApiError> {
+    pub(super) async fn renew(&mut self) -> Result<(), ApiError> {
         self.caller = self.app.auth.again(&self.app.store, &self.caller).await?;
-        self.outside(entities).await
+        Ok(())
     }
 
-    async fn outside(&self, entities: &[Reference]) -> Result<Vec<Reference>, ApiError> {
+    /// Which of these are out of the caller's reach.
+    ///
+    /// # Errors
+    /// [`ApiError::DatabaseUnavailable`].
+    pub(super) async fn outside(&self, topics: &[Topic]) -> Result<Vec<Topic>, ApiError> {
+        let entities: Vec<Reference> = topics.iter().filter_map(|topic| topic.entity()).collect();
+        let hidden = self.hidden(&entities).await?;
+        let ids: Vec<Uuid> = topics.iter().filter_map(|topic| topic.group()).collect();
+        let groups = self.app.hub.groups.members(&self.app.store, &ids).await?;
+        let within = self.caller.reach_or_nothing("group.read")?;
+        let is_outside = |topic: &&Topic| match topic {
+            Topic::Entity(entity) => hidden.contains(entity),
+            Topic::Group(id) => !groups.contains_key(id) || !within.includes(&Subject::within([*id])),
+        };
+        Ok(topics.iter().filter(is_outside).copied().collect())
+    }
+
+    /// The virtual machines of these groups that are within the caller's reach, each group's sorted.
+    ///
+    /// # Errors
+    /// [`ApiError::DatabaseUnavailable`].
+    pub(super) async fn members(&self, groups: &[Uuid]) -> Result<BTreeMap<Uuid, Vec<Reference>>, ApiError> {
+        let known = self.app.hub.groups.members(&self.app.store, groups).await?;
+        let all: HashSet<Reference> = known
+            .values()
+            .flat_map(|members| members.iter().copied().map(Reference::Vm))
+            .collect();
+        let all: Vec<Reference> = all.into_iter().collect();
+        let hidden = self.hidden(&all).await?;
+        let visible = |members: &[VmId]| {
+            let members = members.iter().copied().map(Reference::Vm);
+            members.filter(|member| !hidden.contains(member)).collect()
+        };
+        Ok(known
+            .iter()
+            .map(|(group, members)| (*group, visible(members)))
+            .collect())
+    }
+
+    /// Which of these hosts and virtual machines are out of reach.
+    async fn hidden(&self, entities: &[Reference]) -> Result<HashSet<Reference>, ApiError> {
         let hosts = self.caller.reach_or_nothing("host.read")?;
         let vms = self.caller.reach_or_nothing("vm.read")?;
-        if hosts == Reach::Everything && vms == Reach::Everything {
-            return Ok(Vec::new());
+        if entities.is_empty() || (hosts == Reach::Everything && vms == Reach::Everything) {
+            return Ok(HashSet::new());
         }
         let (of_hosts, of_vms) = self.subjects(entities).await?;
-        let is_outside = |entity: &&Reference| match entity {
+        let is_hidden = |entity: &&Reference| match entity {
             Reference::Host(id) => !is_within(&hosts, of_hosts.get(id)),
             Reference::Vm(id) => !is_within(&vms, of_vms.get(id)),
             Reference::Device { .. } => true,
         };
-        Ok(entities.iter().filter(is_outside).copied().collect())
+        Ok(entities.iter().filter(is_hidden).copied().collect())
     }
 
     async fn subjects(

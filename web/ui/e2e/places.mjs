@@ -25,6 +25,21 @@ export async function watched(api, with_vms) {
     host: { path: `/hosts/${host.id}`, ready: '[data-chart=host_cpu]:not([data-points="0"])' },
     vms: { path: '/vms', ready: vm ? 'tr[data-vm]' : '[data-testid=total]' },
     ...(vm && { vm: { path: `/vms/${vm.id}`, ready: '[data-chart=vm_cpu]:not([data-points="0"])' } }),
+    history: { path: '/history?range=m15', ready: vm ? '[data-chart] [data-series]' : 'main .card [role=status]' },
+    wall: { path: '/wall', ready: vm ? '[data-vm] [data-testid=value]' : 'main .card [role=status]' },
+    exports: { path: '/exports', ready: '[data-testid=total]' },
+    new_vm: { path: '/vms', ready: '[data-testid=new-vm]', act: (page) => opens(page, '[data-testid=new-vm]', 'input[name=vm-name]') },
+    vm_filters: { path: '/vms', ready: '[data-testid=more-filters] > button', act: (page) => page.click('[data-testid=more-filters] > button') },
+    ...(vm && {
+      batch: {
+        path: '/vms',
+        ready: 'tr[data-vm]',
+        act: async (page) => {
+          await page.locator('tr[data-vm] input[type=checkbox]').first().click()
+          await opens(page, '[data-testid=batch-change]', '.el-dialog [data-testid=label-input]')
+        },
+      },
+    }),
     gaps: { path: '/gaps', ready: missing > 0 ? 'tr[data-gap]' : 'main .card [role=status]' },
     system: { path: '/system', ready: 'tr[data-agent]' },
     missing: { path: '/nowhere', ready: 'main h1' },
@@ -70,6 +85,11 @@ export async function managed(api) {
     role: { path: `/roles/${role.id}`, ready: 'select[data-permission]' },
     new_role: { path: '/roles/new', ready: 'select[data-permission]' },
     groups: { path: '/groups', ready: '[data-testid=total]' },
+    new_group: {
+      path: '/groups',
+      ready: '[data-testid=new-group]',
+      act: (page) => opens(page, '[data-testid=new-group]', 'textarea[name=group-rule]'),
+    },
     ...(group && { group: { path: `/groups/${group.id}`, ready: '[data-testid=add-members]' } }),
     audit: { path: '/audit', ready: 'tr[data-action]' },
     audit_detail: {

@@ -20,7 +20,9 @@ import {
   searchesInTheAddress,
   switchesAndKeeps,
 } from './behaviour.mjs'
+import { asksForMore, exportsAList, fillsTheWall, marksASpan, saysWhySlow, zoomsInTheAddress } from './explore.mjs'
 import { inspect, watchFor } from './inspect.mjs'
+import { entersByHand, labelsMany, makesARule, savesAView, sortsByTwo } from './inventory.mjs'
 import { tellsTheStory } from './people.mjs'
 import { managed, watched } from './places.mjs'
 import { keepsTheForm, logIn, setsUp } from './session.mjs'
@@ -153,6 +155,23 @@ async function tell(browser) {
   }
 }
 
+/** What needs machines that run. */
+async function behaveWithVms(browser, at) {
+  const page = await open(browser, {})
+  const url = (path) => new URL(path, options.base).href
+  await check('a VM says what holds it up', page, () => saysWhySlow(page, url(at.vm.path)))
+  await check('a span is marked in a chart', page, () => marksASpan(page, url(`${at.vm.path}?range=m15`)))
+  await check('the explorer keeps its window in the address', page, () => zoomsInTheAddress(page, url('/history?range=m15')))
+  await check('the explorer shows several metrics', page, () => asksForMore(page, url('/history')))
+  await check('the list is ordered by two columns', page, () => sortsByTwo(page, url('/vms')))
+  await check('a view of the list has a name', page, () => savesAView(page, url('/vms')))
+  await check('many machines get a label together', page, () => labelsMany(page, url('/vms')))
+  await check('a rule says where it is wrong, and finds machines', page, () => makesARule(page, url('/groups')))
+  await check('the wall is filled by the feed', page, () => fillsTheWall(page, url('/wall')))
+  await check('a list is exported at once and in the background', page, () => exportsAList(page, url('/vms'), url('/exports')))
+  await close(page)
+}
+
 async function behave(browser, at) {
   const page = await open(browser, {})
   const url = (path) => new URL(path, options.base).href
@@ -163,6 +182,7 @@ async function behave(browser, at) {
   await check('the list keeps its search in the address', page, () => searchesInTheAddress(page, url(at.vms.path)))
   await check('the ledger is filtered in the address', page, () => filtersTheLedger(page, url(at.gaps.path)))
   await check('a host leads to its part of the ledger', page, () => leadsFromTheHost(page, url(at.host.path)))
+  await check('a machine is entered by hand and deleted', page, () => entersByHand(page, url('/vms')))
   await check('a session that ended keeps a half-filled form', page, () => keepsTheForm(page, options.base, options))
   await check('language and theme are switched and kept', page, () => switchesAndKeeps(page, url('/')))
   await close(page)
@@ -191,6 +211,7 @@ try {
     await look(browser, { login: { path: '/login', ready: 'input[name=username]' } }, language, theme, size, true)
     await look(browser, places, language, theme, size)
   }
+  if (at.vm) await behaveWithVms(browser, at)
   await behave(browser, at)
 } finally {
   await browser.close()

@@ -3,17 +3,13 @@
 //! No allocation and no dynamic dispatch for a value: a row has a known largest size, which is reserved once.
 
 use crate::Error;
+use crate::binary::{POSTGRES_EPOCH_US, SIGNATURE};
 use crate::schema::layout::Column;
 use bytes::{BufMut, Bytes, BytesMut};
 use vmscope_model::{Kind, Value, catalogue};
 
 /// Bytes gathered before they go to the connection.
 pub(super) const CHUNK_BYTES: usize = 256 << 10;
-
-const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-
-/// The moment that PostgreSQL counts from, 2000-01-01, in microseconds since the Unix epoch.
-const POSTGRES_EPOCH_US: i64 = 946_684_800_000_000;
 
 /// Time (4 + 8 bytes) and entity (4 + 4 bytes), behind the number of fields (2 bytes).
 const KEY_BYTES: usize = 22;

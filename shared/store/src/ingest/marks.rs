@@ -5,7 +5,7 @@ use crate::{Error, instant};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use tokio_postgres::Transaction;
-use vmscope_model::{Position, Span, Tick};
+use vmscope_model::{Cause, Position, Span, Tick};
 
 /// One agent run: (host id, epoch as the database holds it).
 type Run = (i32, i64);
@@ -16,6 +16,8 @@ struct Mark {
     sequence: i64,
     /// The latest time of the ticks taken here.
     last_tick_us: Option<i64>,
+    /// The earliest moment that the ticks taken here tell anything new of.
+    dirty_us: Option<i64>,
     /// Time of the last tick, taken here or before.
     previous_us: Option<i64>,
 }
@@ -61,8 +63,9 @@ impl Mark {
         &mut self,
         (host_id, epoch): Run,
         sequence: i64,
-        time_us: i64,
+        tick: &Tick,
     ) -> impl Iterator<Item = Finding> + use<> {
+        let time_us = tick.time_us;
         let start = (self.sequence == 0).then_some(Finding::Start {
             host_id,
             epoch,
@@ -80,9 +83,18 @@ impl Mark {
         });
         self.sequence = sequence;
         self.last_tick_us = self.last_tick_us.max(Some(time_us));
+        let dirty_us = dirty_us(tick);
+        self.dirty_us = Some(self.dirty_us.map_or(dirty_us, |before| before.min(dirty_us)));
         self.previous_us = Some(time_us);
         start.into_iter().chain(hole)
     }
+}
+
+/// From when on rollups must look again because of a tick: its time, or where a span begins in which the host's clock was
+/// set, because rates go out there that were in.
+fn dirty_us(tick: &Tick) -> i64 {
+    let set = tick.gaps.iter().filter(|gap| gap.cause == Cause::ClockStep);
+    set.map(|gap| gap.from_us).fold(tick.time_us, i64::min)
 }
 
 impl Marks {
@@ -115,6 +127,7 @@ RETURNING host_id, epoch, sequence, (extract(epoch FROM last_tick_at) * 1000000)
                 Mark {
                     sequence: row.get(2),
                     last_tick_us: None,
+                    dirty_us: None,
                     previous_us: row.get(3),
                 },
             )
@@ -140,7 +153,7 @@ RETURNING host_id, epoch, sequence, (extract(epoch FROM last_tick_at) * 1000000)
                     committed.duplicates += 1;
                     continue;
                 }
-                findings.extend(mark.take(run, sequence, tick.time_us));
+                findings.extend(mark.take(run, sequence, tick));
                 committed.ticks += 1;
                 new.push((batch.host_id, tick));
             }
@@ -169,26 +182,29 @@ SELECT sequence FROM ingest_progress WHERE host_id = $1 AND epoch = $2";
         Ok(row.map_or(0, |row| row.get::<_, i64>(0).cast_unsigned()))
     }
 
-    /// Writes the marks that moved.
+    /// Writes the marks that moved, and from when on their hosts' hours have to be made anew.
     pub(super) async fn store(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
         const STORE_MARKS: &str = "\
 -- store_marks
-UPDATE ingest_progress p SET sequence = r.sequence, last_tick_at = greatest(p.last_tick_at, r.last_tick_at)
-FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::timestamptz[]) AS r (host_id, epoch, sequence, last_tick_at)
+UPDATE ingest_progress p SET sequence = r.sequence, last_tick_at = greatest(p.last_tick_at, r.last_tick_at),
+    dirty_from = least(p.dirty_from, r.dirty_from)
+FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::timestamptz[], $5::timestamptz[])
+    AS r (host_id, epoch, sequence, last_tick_at, dirty_from)
 WHERE p.host_id = r.host_id AND p.epoch = r.epoch";
-        let (mut hosts, mut epochs, mut sequences, mut times) =
-            (vec![], vec![], vec![], Vec::<Timestamp>::new());
+        let (mut hosts, mut epochs, mut sequences) = (vec![], vec![], vec![]);
+        let (mut times, mut dirty) = (Vec::<Timestamp>::new(), Vec::<Timestamp>::new());
         for (&(host_id, epoch), mark) in &self.0 {
-            let Some(last_tick_us) = mark.last_tick_us else {
+            let Some((last_tick_us, dirty_us)) = mark.last_tick_us.zip(mark.dirty_us) else {
                 continue;
             };
             hosts.push(host_id);
             epochs.push(epoch);
             sequences.push(mark.sequence);
             times.push(instant::timestamp(last_tick_us)?);
+            dirty.push(instant::timestamp(dirty_us)?);
         }
         transaction
-            .execute(STORE_MARKS, &[&hosts, &epochs, &sequences, &times])
+            .execute(STORE_MARKS, &[&hosts, &epochs, &sequences, &times, &dirty])
             .await
             .map_err(Error::statement("store_marks"))?;
         Ok(())

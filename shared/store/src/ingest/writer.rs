@@ -5,10 +5,10 @@ use super::marks::{Marks, Taken};
 use super::{Committed, HostBatch, facts, fence, gaps, ledger, rows};
 use crate::schema::Flavor;
 use crate::schema::partition::{self, Day};
-use crate::{Error, entity, instant, inventory, pool};
+use crate::{Error, Tier, entity, instant, inventory, pool};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
-use tokio_postgres::{Client, Transaction, error::SqlState};
+use tokio_postgres::{Client, Config, Transaction, error::SqlState};
 use vmscope_model::{Fact, Tick, VmId};
 
 /// The longest that one statement of a commit may run on the server.
@@ -30,7 +30,11 @@ impl Writer {
     /// # Errors
     /// [`Error::Url`], [`Error::Connect`], or [`Error::OlderSchema`] without sample tables.
     pub async fn connect(url: &str) -> Result<Self, Error> {
-        let mut config = pool::config(url)?;
+        Self::open(pool::config(url)?).await
+    }
+
+    /// Connects with these settings.
+    pub(crate) async fn open(mut config: Config) -> Result<Self, Error> {
         pool::set_limits(&mut config, STATEMENT_TIMEOUT);
         let client = pool::connect(&config).await?;
         let flavor = Flavor::of(&client).await?;
@@ -95,7 +99,7 @@ impl Writer {
         }
         let missing: Vec<Day> = wanted.difference(&self.days).copied().collect();
         if self.flavor == Flavor::Postgres && !missing.is_empty() {
-            partition::make(&mut self.client, &missing).await?;
+            partition::make(&mut self.client, Tier::Raw, &missing).await?;
             self.days.extend(missing);
         }
         Ok(())

@@ -102,7 +102,7 @@ on_both_flavors! {
         assert_eq!(refused(change), Refusal::UnknownPermission(permission("vm.fly")));
         let orphan = definition("other", &[], &[Uuid::nil()]);
         let change = role::create(store, &context(), Authority::System, &orphan).await;
-        assert_eq!(refused(change), Refusal::Unknown("role"));
+        assert_eq!(refused(change), Refusal::Unknown("parent"));
     }
 
     async fn nobody_gives_what_he_does_not_hold(database: Database) {

@@ -1,31 +1,39 @@
 //! Migrations, layout, partitions, retention.
 
 use crate::fixture::{DAY_US, NOON_US, batch, count, known, tick};
-use jiff::Timestamp;
-use std::time::Duration;
+use vmscope_model::metric::Behaviour;
 use vmscope_model::{Kind, catalogue};
 use vmscope_store::ingest::Writer;
 use vmscope_store::testing::Database;
-use vmscope_store::{Error, Flavor, Store, on_both_flavors, retention, schema};
+use vmscope_store::{Error, Flavor, Store, on_both_flavors, schema};
 
 on_both_flavors! {
-    async fn every_metric_has_its_column(database: Database) {
+    async fn every_metric_has_its_columns_in_every_tier(database: Database) {
         let client = database.client().await.unwrap();
-        for kind in Kind::ALL {
+        for (kind, tier) in Kind::ALL.into_iter().flat_map(|kind| ["sample", "hour", "day"].map(|tier| (kind, tier))) {
             let columns = "SELECT column_name::text FROM information_schema.columns WHERE table_name = $1";
-            let rows = client.query(columns, &[&format!("{kind}_sample")]).await.unwrap();
+            let rows = client.query(columns, &[&format!("{kind}_{tier}")]).await.unwrap();
             let present: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
             for metric in catalogue::metrics(kind) {
-                assert!(present.iter().any(|column| column == metric.name), "{kind} {}", metric.name);
+                let suffixes: &[&str] = match metric.behaviour {
+                    _ if tier == "sample" => &[""],
+                    Behaviour::State(_) => &["_last", "_codes", "_seconds"],
+                    Behaviour::Gauge | Behaviour::Counter => &["_min", "_max", "_last", "_avg", "_weight"],
+                };
+                for suffix in suffixes {
+                    let column = format!("{}{suffix}", metric.name);
+                    assert!(present.contains(&column), "{kind} {tier} {column}");
+                }
             }
         }
     }
 
     async fn a_new_metric_becomes_a_column(database: Database) {
         let client = database.client().await.unwrap();
-        client.batch_execute("ALTER TABLE nic_sample DROP COLUMN tx_drops").await.unwrap();
+        let lacking = "ALTER TABLE nic_sample DROP COLUMN tx_drops; ALTER TABLE nic_day DROP COLUMN tx_drops_avg";
+        client.batch_execute(lacking).await.unwrap();
         schema::migrate(database.store()).await.unwrap();
-        client.batch_execute("SELECT tx_drops FROM nic_sample").await.unwrap();
+        client.batch_execute("SELECT tx_drops, tx_drops_avg FROM nic_sample, nic_day").await.unwrap();
     }
 
     async fn a_newer_schema_is_refused_untouched(database: Database) {
@@ -39,27 +47,6 @@ on_both_flavors! {
         assert!(!refused.is_transient());
         assert!(matches!(schema::check(database.store()).await, Err(Error::NewerSchema { .. })));
         assert!(client.batch_execute("SELECT tx_drops FROM nic_sample").await.is_err());
-    }
-
-    async fn keeps_what_retention_allows(database: Database) {
-        let (host_id, vm_ids) = known(database.store(), 1, 1).await;
-        let mut writer = Writer::connect(database.url()).await.unwrap();
-        let now_us = Timestamp::now().as_microsecond();
-        let cell: &[(usize, i64)] = &[(catalogue::vm::CPU_TIME_NS, 1)];
-        let row = |time_us| tick(time_us, Kind::Vm, &[(vm_ids[0], cell)]);
-        let ticks = vec![(1, row(now_us - 9 * DAY_US)), (2, row(now_us - 2 * DAY_US)), (3, row(now_us))];
-        writer.commit(&[batch(host_id, 1, ticks)]).await.unwrap();
-        assert_eq!(count(&database, "vm_sample").await, 3);
-
-        let week = Duration::from_hours(7 * 24);
-        let removed = retention::enforce(database.store(), week).await.unwrap();
-        assert!(removed.tables >= 1, "{removed:?}");
-        assert_eq!(count(&database, "vm_sample").await, 2);
-        assert_eq!(retention::enforce(database.store(), week).await.unwrap().tables, 0);
-
-        // Late data for a day that is gone makes it again.
-        writer.commit(&[batch(host_id, 1, vec![(4, row(now_us - 9 * DAY_US))])]).await.unwrap();
-        assert_eq!(count(&database, "vm_sample").await, 3);
     }
 
     async fn late_and_early_samples_find_their_day(database: Database) {

@@ -7,6 +7,7 @@ use super::{AGENTS, COLLECTORS};
 use crate::account::{Account, At, Verdict, read_marks};
 use crate::clock::{self, Clock};
 use crate::daemon::Daemon;
+use crate::database;
 use crate::netns::Namespace;
 use crate::site::{AgentOptions, Host, Second, Site, eventually};
 use crate::wire::Wire;
@@ -107,7 +108,7 @@ impl Pipeline {
     pub(super) async fn start(folder: &Path) -> anyhow::Result<Self> {
         Namespace::sweep();
         SmallDisk::sweep()?;
-        let database = start_database(folder).await?;
+        let database = database::start(folder).await?;
         let site = Site::new(&database.url)?;
         site.connect().await?.batch_execute(SLOW_COMMITS).await?;
         let mut pipeline = Self {
@@ -301,9 +302,4 @@ impl Pipeline {
         }
         Ok(())
     }
-}
-
-pub(super) async fn start_database(folder: &Path) -> anyhow::Result<Server> {
-    let folder = folder.to_owned();
-    Ok(tokio::task::spawn_blocking(move || Server::start(&folder)).await??)
 }

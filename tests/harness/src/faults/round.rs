@@ -1,13 +1,12 @@
 //! One round: something breaks, and is mended or left to last for some rounds.
 
 use super::disk::damage;
-use super::pipeline::{Pipeline, start_database};
+use super::pipeline::Pipeline;
 use super::plan::{Fault, Round};
 use crate::account::read_marks;
-use crate::site::eventually;
+use crate::database;
 use crate::wire::Wire;
-use anyhow::{Context, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::Context;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -15,8 +14,6 @@ use std::time::{Duration, Instant};
 const MEET_LIMIT: Duration = Duration::from_secs(1);
 /// How long a connection must not have committed before a commit counts as the first of what belongs together.
 const COMMIT_PAUSE: Duration = Duration::from_millis(15);
-/// How long a killed database may take to be gone.
-const DEATH_LIMIT: Duration = Duration::from_secs(10);
 
 impl Pipeline {
     /// Does what the plan says; gives what is worth to know beyond that.
@@ -73,7 +70,7 @@ impl Pipeline {
                 let folder = server.root.clone();
                 tokio::task::spawn_blocking(move || server.stop()).await?;
                 hold(hold_ms).await;
-                self.database = Some(start_database(&folder).await?);
+                self.database = Some(database::start(&folder).await?);
             }
             Fault::SetClock { agent, offset_s } => self.agents[agent].clock.set(offset_s)?,
         }
@@ -162,17 +159,7 @@ impl Pipeline {
     /// The server that keeps it starts it again by itself.
     async fn kill_database(&self) -> anyhow::Result<()> {
         let server = self.database.as_ref().context("the database runs")?;
-        let text = std::fs::read_to_string(server.root.join("data/postmaster.pid"))?;
-        let pid: i32 = text.lines().next().context("a process id")?.trim().parse()?;
-        let process = Pid::from_raw(pid).context("a process id")?;
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm"))?;
-        ensure!(name.starts_with("postgres"), "process {pid} is {name}");
-        kill_process(process, Signal::KILL)?;
-        eventually("the killed database is gone", DEATH_LIMIT, async || {
-            let state = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-            Ok(state.is_err() || state.is_ok_and(|text| text.contains(") Z ")))
-        })
-        .await?;
+        database::kill(server).await?;
         self.connect().await.map(|_| ())
     }
 }

@@ -318,6 +318,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Exports, the newest first, a page at a time. */
+        get: operations["list_exports"];
+        put?: never;
+        /** Has a file made, by a collector. Its rows are what the caller may see when it is made. */
+        post: operations["create_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One export. */
+        get: operations["get_export"];
+        put?: never;
+        post?: never;
+        /** Cancels an export, or removes its file. */
+        delete: operations["remove_export"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The file of an export, for who asked for it and nobody else. */
+        get: operations["get_export_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/gaps": {
         parameters: {
             query?: never;
@@ -327,6 +380,23 @@ export interface paths {
         };
         /** The loss ledger, a page at a time. Each tick that got a number is stored, or stands in exactly one entry. */
         get: operations["list_gaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/gaps/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The entries of the loss ledger, on all its pages, as a file. The page is ignored. */
+        get: operations["export_gaps"];
         put?: never;
         post?: never;
         delete?: never;
@@ -413,6 +483,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/history/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Metrics over time as a file: a row for each thing and moment, with a column for each metric. Moments without any value are left
+         *     out.
+         */
+        post: operations["export_history"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/history/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * History of many things at once, on one axis. Counters come as rates per second; no value bridges a gap. Older history comes from
+         *     hourly and daily values; how they meet can't be seen.
+         */
+        post: operations["query_history"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts": {
         parameters: {
             query?: never;
@@ -422,6 +532,23 @@ export interface paths {
         };
         /** Hosts, a page at a time, or one part after another. */
         get: operations["list_hosts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The hosts of a list, on all its pages, as a file. The page is ignored. */
+        get: operations["export_hosts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -476,10 +603,12 @@ export interface paths {
         };
         /**
          * Live samples over a WebSocket.
-         * @description After the upgrade both sides send JSON text messages: see the schemas `ClientMessage` and `ServerMessage`. The server
-         *     pings every 20 s and drops a client that stays silent. A client that reads too slowly gets the latest values of each
+         * @description After the upgrade both sides send JSON text messages: see the schemas `ClientMessage` and `ServerMessage`. A subscription begins
+         *     with the last known values (`snapshot`), then every `sample` comes; that of a group follows its members. The server
+         *     pings every 20 s and drops a client that stays silent for 50 s. A client that reads too slowly gets the latest values of each
          *     entity, not all of them. What the caller may not see can't be subscribed; when his rights shrink, the subscription ends and a
-         *     `subscribed` message says what is left, and when his session ends, so does the connection.
+         *     `subscribed` message says what is left, and when his session ends, so does the connection. Who has lost a connection shows the
+         *     token of its `hello` within a minute (`resume`) and has its subscriptions again.
          */
         get: operations["open_live"];
         put?: never;
@@ -656,6 +785,23 @@ export interface paths {
         };
         /** The health of the installation: agents, collectors, their work, and the database. */
         get: operations["get_system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/top": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Those of all things within the caller's reach that have the largest (or smallest) values. */
+        get: operations["get_top"];
         put?: never;
         post?: never;
         delete?: never;
@@ -874,6 +1020,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/vms/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The virtual machines of a list, on all its pages, as a file. The page is ignored. */
+        get: operations["export_vms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/vms/statistics": {
         parameters: {
             query?: never;
@@ -923,6 +1086,23 @@ export interface paths {
          *     writes it must be able to do with the machine all that roles give and deny within that group.
          */
         put: operations["set_vm_labels"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vms/{id}/slow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why a virtual machine is slow: where its time went in a span, beside its disks and its host, and what dominates. */
+        get: operations["get_slow"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1144,18 +1324,26 @@ export interface components {
         };
         /** @description What a client may say. */
         ClientMessage: {
-            /** @description `host:<uuid>` or `vm:<uuid>`. */
+            /** @description `host:<uuid>`, `vm:<uuid>` or `group:<uuid>`: whatever virtual machines are in the group. */
             entities: string[];
             /** @enum {string} */
             type: "subscribe";
         } | {
-            /** @description `host:<uuid>` or `vm:<uuid>`. */
+            /** @description As they were subscribed. */
             entities: string[];
             /** @enum {string} */
             type: "unsubscribe";
         } | {
+            /** @description The `resume` of that connection's `hello`. */
+            token: string;
+            /** @enum {string} */
+            type: "resume";
+        } | {
             /** @enum {string} */
             type: "ping";
+        } | {
+            /** @enum {string} */
+            type: "pong";
         };
         /** @description A collector, as its last heartbeat said. */
         Collector: {
@@ -1228,6 +1416,15 @@ export interface components {
              */
             writers: number;
         };
+        /** @description An earlier period of the same length. */
+        Compare: {
+            /**
+             * Format: int32
+             * @description How much earlier, in seconds: a multiple of the step.
+             * @example 86400
+             */
+            shift_s: number;
+        };
         /** @description Two rules that say different things. */
         Conflict: {
             /** @description The rule that has no effect where the other one holds. */
@@ -1249,6 +1446,16 @@ export interface components {
              * @description Its size; null before it was measured.
              */
             bytes: number | null;
+            /**
+             * Format: int64
+             * @description How large it may get, as the collectors' configuration says; null when it does not.
+             */
+            capacity_bytes: number | null;
+            /**
+             * Format: double
+             * @description Days until it is full at that growth; 0 when it is full, null when it does not grow and when that can't be told.
+             */
+            days_until_full: number | null;
             /**
              * @description `timescale` or `postgres`: what the sample tables are made of.
              * @example timescale
@@ -1308,6 +1515,39 @@ export interface components {
          */
         DeviceKind: "vcpu" | "disk" | "nic";
         /**
+         * @description Which end comes first.
+         * @enum {string}
+         */
+        Direction: "desc" | "asc";
+        /** @description How fast a disk was. */
+        DiskSpeed: {
+            /**
+             * @description Its id.
+             * @example 17
+             */
+            id: string;
+            /**
+             * Format: double
+             * @description Requests a second.
+             */
+            iops: number | null;
+            /**
+             * @description Its name.
+             * @example vda
+             */
+            name: string;
+            /**
+             * Format: double
+             * @description Seconds a read; null without any.
+             */
+            read_latency_s: number | null;
+            /**
+             * Format: double
+             * @description Seconds a write; null without any.
+             */
+            write_latency_s: number | null;
+        };
+        /**
          * @description Whether a rule allows or denies.
          * @enum {string}
          */
@@ -1325,6 +1565,11 @@ export interface components {
             scope: components["schemas"]["Scope"];
         };
         Empty: null;
+        /**
+         * @description Kinds of things that have a history.
+         * @enum {string}
+         */
+        EntityKind: "host" | "vm" | "vcpu" | "disk" | "nic";
         /** @description A successful answer. */
         Envelope_AuditPage: {
             /**
@@ -1376,6 +1621,78 @@ export interface components {
              */
             code: number;
             data: null;
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_ExportJob: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description An export that is made while nobody waits. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When it was asked for.
+                 */
+                created_at: string;
+                /**
+                 * @description Why it failed: `forbidden`, `not_found`, `too_big`, `storage_full`, `storage`, `gave_up`, `internal`; else null.
+                 * @example too_big
+                 */
+                error: string | null;
+                /**
+                 * Format: date-time
+                 * @description When its file is removed.
+                 */
+                expires_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                finished_at: string | null;
+                /** @description Kind of file. */
+                format: components["schemas"]["ExportFormat"];
+                /**
+                 * Format: uuid
+                 * @description Its id.
+                 */
+                id: string;
+                /** @description What was asked for, as it was. */
+                query: Record<string, never>;
+                /**
+                 * Format: int64
+                 * @description Rows so far.
+                 */
+                rows_done: number;
+                /**
+                 * Format: int64
+                 * @description Rows that there will be; null when that is not known before the end.
+                 */
+                rows_total: number | null;
+                /**
+                 * Format: int64
+                 * @description How big the file is; null before it is there.
+                 */
+                size_bytes: number | null;
+                /**
+                 * Format: date-time
+                 * @description When a collector first took it up.
+                 */
+                started_at: string | null;
+                /** @description What has become of it. */
+                state: components["schemas"]["ExportState"];
+                /** @description Who asked for it. */
+                user: components["schemas"]["ExportOwner"];
+                /** @description What is exported. */
+                what: components["schemas"]["Exported"];
+            };
             /**
              * @description `ok`.
              * @example ok
@@ -1448,6 +1765,55 @@ export interface components {
                 role: components["schemas"]["RoleReference"];
                 /** @description Where it holds. */
                 scope: components["schemas"]["Scope"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_History: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description History of some things. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description Start of the range, inclusive.
+                 */
+                from: string;
+                /** @description How what lies within a step became one value. */
+                function: components["schemas"]["HistoryFunction"];
+                /** @description Spans in the range for which samples are known to be missing, the newest 1000. */
+                gaps: components["schemas"]["HistoryGap"][];
+                /**
+                 * @description Kind of the things.
+                 * @example vm
+                 */
+                kind: string;
+                /** @description One for each thing and metric: the metrics of the first thing, in the order asked for, then those of the next. */
+                series: components["schemas"]["HistorySeries"][];
+                /**
+                 * Format: int32
+                 * @description Seconds a point; 0 when the points are the samples themselves. It is longer than asked for where samples are gone.
+                 */
+                step_s: number;
+                /** @description Which tier said what, the earliest first. Where one ends for some things and not yet for others, they overlap. */
+                tiers: components["schemas"]["TierSpan"][];
+                /** @description Times of the points, Unix milliseconds, rising; with a step, the start of each. */
+                times: number[];
+                /**
+                 * Format: date-time
+                 * @description End of the range, exclusive.
+                 */
+                to: string;
+                /** @description True when there are more gaps than these. */
+                truncated: boolean;
             };
             /**
              * @description `ok`.
@@ -2023,6 +2389,96 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_Page_ExportJob: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One page of a list. */
+            data: {
+                /** @description What is on this page. */
+                items: {
+                    /**
+                     * Format: date-time
+                     * @description When it was asked for.
+                     */
+                    created_at: string;
+                    /**
+                     * @description Why it failed: `forbidden`, `not_found`, `too_big`, `storage_full`, `storage`, `gave_up`, `internal`; else null.
+                     * @example too_big
+                     */
+                    error: string | null;
+                    /**
+                     * Format: date-time
+                     * @description When its file is removed.
+                     */
+                    expires_at: string | null;
+                    /**
+                     * Format: date-time
+                     * @description When it ended.
+                     */
+                    finished_at: string | null;
+                    /** @description Kind of file. */
+                    format: components["schemas"]["ExportFormat"];
+                    /**
+                     * Format: uuid
+                     * @description Its id.
+                     */
+                    id: string;
+                    /** @description What was asked for, as it was. */
+                    query: Record<string, never>;
+                    /**
+                     * Format: int64
+                     * @description Rows so far.
+                     */
+                    rows_done: number;
+                    /**
+                     * Format: int64
+                     * @description Rows that there will be; null when that is not known before the end.
+                     */
+                    rows_total: number | null;
+                    /**
+                     * Format: int64
+                     * @description How big the file is; null before it is there.
+                     */
+                    size_bytes: number | null;
+                    /**
+                     * Format: date-time
+                     * @description When a collector first took it up.
+                     */
+                    started_at: string | null;
+                    /** @description What has become of it. */
+                    state: components["schemas"]["ExportState"];
+                    /** @description Who asked for it. */
+                    user: components["schemas"]["ExportOwner"];
+                    /** @description What is exported. */
+                    what: components["schemas"]["Exported"];
+                }[];
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a page.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items on all pages.
+                 */
+                total: number;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_Page_Member: {
             /**
              * Format: int32
@@ -2323,14 +2779,16 @@ export interface components {
                 series: components["schemas"]["MetricSeries"][];
                 /**
                  * Format: int32
-                 * @description Seconds a point; 0 when the points are the samples themselves.
+                 * @description Seconds a point; 0 when the points are the samples themselves. It is longer than asked for where samples are gone.
                  */
                 step_s: number;
                 /**
-                 * @description The storage tier that answered.
+                 * @description The coarsest storage tier that answered; `raw` when there is nothing.
                  * @example raw
                  */
                 tier: string;
+                /** @description Which tier said what, the earliest first. */
+                tiers: components["schemas"]["TierSpan"][];
                 /** @description Times of the points, Unix milliseconds, rising; with a step, the start of each. */
                 times: number[];
                 /**
@@ -2586,6 +3044,54 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_TopList: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description The first things in order of one metric. */
+            data: {
+                /** @description By which value. */
+                by: components["schemas"]["TopBy"];
+                /**
+                 * Format: date-time
+                 * @description Start of the time whose order it is. When all the samples of a fleet would be too many, it is that of whole hours.
+                 */
+                from: string;
+                /** @description The things, in order; those without a value are left out. */
+                items: components["schemas"]["TopItem"][];
+                /**
+                 * @description Kind of the things.
+                 * @example vm
+                 */
+                kind: string;
+                /**
+                 * @description Name of the metric.
+                 * @example cpu_time_ns
+                 */
+                metric: string;
+                /** @description Which tier said it. */
+                tiers: components["schemas"]["TierSpan"][];
+                /**
+                 * Format: date-time
+                 * @description Its end.
+                 */
+                to: string;
+                /**
+                 * @description Unit of the values.
+                 * @example s/s
+                 */
+                unit: string;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_TotpSecret: {
             /**
              * Format: int32
@@ -2817,6 +3323,129 @@ export interface components {
              */
             message: string;
         };
+        /** @description A successful answer. */
+        Envelope_WhySlow: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description What a virtual machine did in a span, and what dominated. Null is what is not known. */
+            data: {
+                /** @description Its disks. */
+                disks: components["schemas"]["DiskSpeed"][];
+                host: components["schemas"]["HostLoad"] | null;
+                /** @description What its memory cost. */
+                memory: components["schemas"]["MemoryPressure"];
+                /** @description Where its processors' time went. */
+                shares: components["schemas"]["TimeShares"];
+                /**
+                 * @description Its newest state in the span.
+                 * @example running
+                 */
+                state: string | null;
+                /** @description Which tier said what. */
+                tiers: components["schemas"]["TierSpan"][];
+                /**
+                 * Format: double
+                 * @description Virtual processors.
+                 */
+                vcpus: number | null;
+                /** @description What dominates. */
+                verdict: components["schemas"]["SlowVerdict"];
+                /** @description The span. */
+                window: components["schemas"]["Window"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /**
+         * @description Kinds of files.
+         * @enum {string}
+         */
+        ExportFormat: "csv" | "jsonl" | "parquet";
+        /** @description An export that is made while nobody waits. */
+        ExportJob: {
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created_at: string;
+            /**
+             * @description Why it failed: `forbidden`, `not_found`, `too_big`, `storage_full`, `storage`, `gave_up`, `internal`; else null.
+             * @example too_big
+             */
+            error: string | null;
+            /**
+             * Format: date-time
+             * @description When its file is removed.
+             */
+            expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at: string | null;
+            /** @description Kind of file. */
+            format: components["schemas"]["ExportFormat"];
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description What was asked for, as it was. */
+            query: Record<string, never>;
+            /**
+             * Format: int64
+             * @description Rows so far.
+             */
+            rows_done: number;
+            /**
+             * Format: int64
+             * @description Rows that there will be; null when that is not known before the end.
+             */
+            rows_total: number | null;
+            /**
+             * Format: int64
+             * @description How big the file is; null before it is there.
+             */
+            size_bytes: number | null;
+            /**
+             * Format: date-time
+             * @description When a collector first took it up.
+             */
+            started_at: string | null;
+            /** @description What has become of it. */
+            state: components["schemas"]["ExportState"];
+            /** @description Who asked for it. */
+            user: components["schemas"]["ExportOwner"];
+            /** @description What is exported. */
+            what: components["schemas"]["Exported"];
+        };
+        /** @description Whose an export is. */
+        ExportOwner: {
+            /**
+             * Format: uuid
+             * @description His id.
+             */
+            id: string;
+            /** @description His name. */
+            name: string;
+        };
+        /**
+         * @description What has become of an export.
+         * @enum {string}
+         */
+        ExportState: "queued" | "running" | "done" | "failed" | "cancelled" | "removed";
+        /**
+         * @description What can be exported.
+         * @enum {string}
+         */
+        Exported: "vms" | "hosts" | "gaps" | "history";
         /** @description Whether samples arrive from the collectors as they are taken. */
         FeedState: {
             /** @description True while at least one collector feeds this server. */
@@ -2826,7 +3455,7 @@ export interface components {
         FieldProblem: {
             /**
              * @description What is wrong, for programs: `unknown`, `missing`, `type`, `control_character`, `too_short`, `too_long`, `format`, `unknown_value`,
-             *     `not_found`, `past`, `too_far`, `wrong`, `rule`, `password_contains_name`, `password_common`, `password_simple`,
+             *     `not_found`, `past`, `too_far`, `range`, `not_multiple`, `conflict`, `order`, `needs_samples`, `wrong`, `rule`, `password_contains_name`, `password_common`, `password_simple`,
              *     `password_repetitive`, `password_same`.
              * @example too_short
              */
@@ -3061,6 +3690,200 @@ export interface components {
             /** @description Where. */
             scope: components["schemas"]["Scope"];
         };
+        /** @description History of some things. */
+        History: {
+            /**
+             * Format: date-time
+             * @description Start of the range, inclusive.
+             */
+            from: string;
+            /** @description How what lies within a step became one value. */
+            function: components["schemas"]["HistoryFunction"];
+            /** @description Spans in the range for which samples are known to be missing, the newest 1000. */
+            gaps: components["schemas"]["HistoryGap"][];
+            /**
+             * @description Kind of the things.
+             * @example vm
+             */
+            kind: string;
+            /** @description One for each thing and metric: the metrics of the first thing, in the order asked for, then those of the next. */
+            series: components["schemas"]["HistorySeries"][];
+            /**
+             * Format: int32
+             * @description Seconds a point; 0 when the points are the samples themselves. It is longer than asked for where samples are gone.
+             */
+            step_s: number;
+            /** @description Which tier said what, the earliest first. Where one ends for some things and not yet for others, they overlap. */
+            tiers: components["schemas"]["TierSpan"][];
+            /** @description Times of the points, Unix milliseconds, rising; with a step, the start of each. */
+            times: number[];
+            /**
+             * Format: date-time
+             * @description End of the range, exclusive.
+             */
+            to: string;
+            /** @description True when there are more gaps than these. */
+            truncated: boolean;
+        };
+        /** @description A thing that has a history. */
+        HistoryEntity: {
+            host: components["schemas"]["HostReference"] | null;
+            /**
+             * @description How the API names it.
+             * @example vm:5f0c6d0e-6a53-4c4b-9d7e-0d4c6a3b8f11
+             */
+            id: string;
+            /** @description Its name; a device's is within its owner. */
+            name: string;
+            vm: components["schemas"]["VmReference"] | null;
+        };
+        /** @description Which history goes into a file. */
+        HistoryExport: {
+            /** @description Whose, all of one kind: `host:<uuid>`, `vm:<uuid>`, `vcpu:<id>`, `disk:<id>`, `nic:<id>`. Without these, virtual machines. */
+            entities?: string[] | null;
+            /** @description Kind of file; CSV when not given. */
+            format?: components["schemas"]["ExportFormat"];
+            /**
+             * Format: date-time
+             * @description Start of the range.
+             */
+            from: string;
+            function?: ("avg" | "min" | "max" | "last") & Record<string, never>;
+            /**
+             * Format: uuid
+             * @description Only the virtual machines of this group.
+             */
+            group?: string | null;
+            /** @description Only the virtual machines on these hosts. */
+            hosts?: string[] | null;
+            /**
+             * @description Kind of the things; that of the entities, else `vm`, when not given.
+             * @example vm
+             */
+            kind?: string | null;
+            /**
+             * @description Names of metrics.
+             * @example [
+             *       "cpu_time_ns"
+             *     ]
+             */
+            metrics: string[];
+            /**
+             * @description Seconds between rows, `raw` for the samples themselves, or `auto`, which is the default: as few rows as a chart has.
+             * @example 60
+             */
+            step?: string | null;
+            /**
+             * Format: date-time
+             * @description End of the range.
+             */
+            to: string;
+        };
+        /**
+         * @description How what lies within a step becomes one value.
+         * @enum {string}
+         */
+        HistoryFunction: "avg" | "min" | "max" | "last" | "p95" | "count";
+        /** @description A span without samples, with its cause. */
+        HistoryGap: {
+            /**
+             * @description Why, as in the ledger.
+             * @example deadline
+             */
+            cause: string;
+            /**
+             * @description Whom it concerns: a VM, or a host and everything on it.
+             * @example vm:5f0c6d0e-6a53-4c4b-9d7e-0d4c6a3b8f11
+             */
+            entity: string;
+            /**
+             * Format: date-time
+             * @description First missing moment.
+             */
+            from: string;
+            /**
+             * @description Which part of sampling: `host`, `cheap`, `dear` or `all`.
+             * @example dear
+             */
+            group: string;
+            /**
+             * Format: int64
+             * @description Missing ticks; 0 when that can't be known.
+             */
+            ticks: number;
+            /**
+             * Format: date-time
+             * @description Last missing moment.
+             */
+            to: string;
+        };
+        /**
+         * @description Which history of what.
+         *
+         *     What: exactly one of `entities`, `group` and `hosts`; with `top`, none of them stands for everything that the caller may see.
+         */
+        HistoryQuery: {
+            compare?: components["schemas"]["Compare"] | null;
+            /**
+             * @description Things of the kind: `host:<uuid>`, `vm:<uuid>`, `vcpu:<id>`, `disk:<id>` or `nic:<id>`.
+             * @example [
+             *       "vm:5f0c6d0e-6a53-4c4b-9d7e-0d4c6a3b8f11"
+             *     ]
+             */
+            entities?: string[] | null;
+            /**
+             * Format: date-time
+             * @description Start of the range; an hour before its end when not given.
+             */
+            from?: string | null;
+            /** @description How what lies within a step becomes one value. */
+            function?: components["schemas"]["HistoryFunction"];
+            /**
+             * Format: uuid
+             * @description A group of virtual machines: its members, the hosts that they are on, or their devices, by `kind`.
+             */
+            group?: string | null;
+            /** @description Hosts: they, the virtual machines on them, or all devices there, by `kind`. */
+            hosts?: string[] | null;
+            /** @description Kind of the things. */
+            kind: components["schemas"]["EntityKind"];
+            /**
+             * @description Names of metrics of the kind.
+             * @example [
+             *       "cpu_time_ns"
+             *     ]
+             */
+            metrics: string[];
+            /** @description How far the points are apart. */
+            step?: components["schemas"]["StepWish"];
+            /** @description From which tier; `auto` takes what says it best. */
+            tier?: components["schemas"]["TierWish"];
+            /**
+             * Format: date-time
+             * @description End of the range; now when not given.
+             */
+            to?: string | null;
+            top?: components["schemas"]["Top"] | null;
+        };
+        /** @description The values of one metric of one thing. */
+        HistorySeries: {
+            /** @description The values of the earlier period, each at the time that is so much later; only when it was asked for. */
+            compared?: (number | null)[];
+            /** @description The thing. */
+            entity: components["schemas"]["HistoryEntity"];
+            /**
+             * @description Name of the metric.
+             * @example cpu_time_ns
+             */
+            metric: string;
+            /**
+             * @description Unit of the values, as in the catalogue's `api_unit`; of the function `count` it is `1` for gauges, else `s`.
+             * @example s/s
+             */
+            unit: string;
+            /** @description One value a time; null where there is none. */
+            values: (number | null)[];
+        };
         /** @description Somebody who has a permission. */
         Holder: {
             /** @description The rules that give it. */
@@ -3150,6 +3973,28 @@ export interface components {
             /** @description Its cores, block devices, file systems and network interfaces. */
             devices: components["schemas"]["Device"][];
         };
+        /** @description How busy a host was. */
+        HostLoad: {
+            /**
+             * Format: double
+             * @description Share of its cores' time in which they did something.
+             */
+            cpu_busy: number | null;
+            /**
+             * Format: uuid
+             * @description Its UUID.
+             */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description The other machines on it that used most of its processors. */
+            neighbours: components["schemas"]["Neighbour"][];
+            /**
+             * Format: double
+             * @description Share that a machine below took away.
+             */
+            steal: number | null;
+        };
         /** @description The host of a VM. */
         HostReference: {
             /**
@@ -3203,6 +4048,25 @@ export interface components {
              *     characters.
              */
             labels: components["schemas"]["BTreeMap"];
+        };
+        /** @description Values of one entity. */
+        LiveSample: {
+            /** @description Whose. */
+            entity: string;
+            /**
+             * Format: int64
+             * @description When the newest of them was taken, Unix milliseconds.
+             */
+            time: number;
+            /**
+             * @description Values by metric, in the units of the catalogue's `api_unit`; metrics without a value, or without a new one, are left out.
+             * @example {
+             *       "cpu_time_ns": 0.12
+             *     }
+             */
+            values: {
+                [key: string]: number;
+            };
         };
         /** @description A session that has begun, or goes on. */
         LoggedIn: {
@@ -3324,6 +4188,19 @@ export interface components {
          * @enum {string}
          */
         MemberSource: "direct" | "rule" | "nested";
+        /** @description What memory costs a virtual machine. */
+        MemoryPressure: {
+            /**
+             * Format: double
+             * @description Bytes a second that the guest read from and wrote to its own swap.
+             */
+            guest_swap_bytes_per_s: number | null;
+            /**
+             * Format: double
+             * @description Page faults a second for which the host had to read the machine's memory from its swap.
+             */
+            host_faults_per_s: number | null;
+        };
         /** @description One metric of one kind of entity. */
         MetricInfo: {
             /**
@@ -3405,6 +4282,29 @@ export interface components {
             id: string;
             /** @description Its name. */
             name: string;
+        };
+        /** @description Another machine on the same host. */
+        Neighbour: {
+            /**
+             * Format: double
+             * @description Share of the host's cores that it used.
+             */
+            cpu_share: number;
+            /**
+             * Format: double
+             * @description Disk requests a second.
+             */
+            iops: number | null;
+            vm: components["schemas"]["VmReference"] | null;
+        };
+        /** @description An export to be made. */
+        NewExport: {
+            /** @description Kind of file; CSV when not given. */
+            format?: components["schemas"]["ExportFormat"];
+            /** @description The parameters of the list (`/vms`, `/hosts`, `/gaps`), or the body of `/history/export` without its format. */
+            query?: Record<string, never> | null;
+            /** @description What is exported. */
+            what: components["schemas"]["Exported"];
         };
         /** @description A role to be given. */
         NewGrant: {
@@ -3707,14 +4607,16 @@ export interface components {
             series: components["schemas"]["MetricSeries"][];
             /**
              * Format: int32
-             * @description Seconds a point; 0 when the points are the samples themselves.
+             * @description Seconds a point; 0 when the points are the samples themselves. It is longer than asked for where samples are gone.
              */
             step_s: number;
             /**
-             * @description The storage tier that answered.
+             * @description The coarsest storage tier that answered; `raw` when there is nothing.
              * @example raw
              */
             tier: string;
+            /** @description Which tier said what, the earliest first. */
+            tiers: components["schemas"]["TierSpan"][];
             /** @description Times of the points, Unix milliseconds, rising; with a step, the start of each. */
             times: number[];
             /**
@@ -3755,34 +4657,59 @@ export interface components {
         };
         /** @description What the server says. */
         ServerMessage: {
+            /**
+             * Format: int64
+             * @description So often the server says `ping`: after twice that without a word it is gone.
+             */
+            ping_s: number;
+            /** @description What another connection says in `resume` when this one is lost. */
+            resume: string;
+            /**
+             * Format: int64
+             * @description For so many seconds after the loss.
+             */
+            resume_s: number;
+            /** @description Names the connection, in the log too. */
+            session: string;
+            /** @enum {string} */
+            type: "hello";
+        } | {
             /** @description Everything that the client is now subscribed to. */
             entities: string[];
             /** @enum {string} */
             type: "subscribed";
         } | {
-            /** @description Whose. */
-            entity: string;
-            /**
-             * Format: int64
-             * @description When it was taken, Unix milliseconds.
-             */
-            time: number;
+            /** @description Its virtual machines that the caller may see, sorted; their samples come. */
+            entities: string[];
+            /** @description `group:<uuid>`. */
+            group: string;
+            /** @description How many more it has than one client may watch: their samples do not come. */
+            more: number;
+            /** @enum {string} */
+            type: "group";
+        } | {
+            /** @description False when another `snapshot` message with more of the same follows. */
+            complete: boolean;
+            /** @description One an entity. */
+            samples: components["schemas"]["LiveSample"][];
+            /** @enum {string} */
+            type: "snapshot";
+        } | (components["schemas"]["LiveSample"] & {
             /** @enum {string} */
             type: "sample";
-            /**
-             * @description Values by metric, in the units of the catalogue's `api_unit`; metrics without a value are left out.
-             * @example {
-             *       "cpu_time_ns": 0.12
-             *     }
-             */
-            values: {
-                [key: string]: number;
-            };
-        } | {
+        }) | {
             /** @description True while at least one collector feeds this server. */
             connected: boolean;
             /** @enum {string} */
             type: "feed";
+        } | {
+            /** @description The subscriptions are back: `subscribed`, `group` and `snapshot` messages follow. If not, subscribe again. */
+            ok: boolean;
+            /** @enum {string} */
+            type: "resumed";
+        } | {
+            /** @enum {string} */
+            type: "ping";
         } | {
             /** @enum {string} */
             type: "pong";
@@ -3856,6 +4783,35 @@ export interface components {
              */
             password: string;
         };
+        /** @description What dominates. */
+        SlowVerdict: {
+            /**
+             * @description What: `no_data`, `not_running`, `cpu_contention`, `host_steal`, `host_memory`, `guest_memory`, `disk_latency`, `io_wait`,
+             *     `cpu_bound`, `idle` or `nothing`.
+             * @example cpu_contention
+             */
+            code: string;
+            /**
+             * @description The numbers that it rests on, by name.
+             * @example {
+             *       "busy": 0.97,
+             *       "ready": 0.12,
+             *       "share": 0.4
+             *     }
+             */
+            numbers: {
+                [key: string]: number;
+            };
+            /** @description It in a sentence, in the caller's language. */
+            text: string;
+        };
+        /** @description How far points are apart: seconds (1 to 2592000), `auto` (at most 600 points) or `raw` (the samples at their own times). */
+        StepWish: number | components["schemas"]["StepWord"];
+        /**
+         * @description Steps that have a name.
+         * @enum {string}
+         */
+        StepWord: "auto" | "raw";
         /** @description How the installation is: all from the database. What it does not know is null. */
         System: {
             /** @description The periodic work of the collectors. */
@@ -3871,6 +4827,57 @@ export interface components {
             collectors: components["schemas"]["Collector"][];
             /** @description The database. */
             database: components["schemas"]["Database"];
+        };
+        /** @description What a storage tier said. */
+        TierSpan: {
+            /**
+             * Format: date-time
+             * @description Start, inclusive.
+             */
+            from: string;
+            /**
+             * @description The tier: `raw`, `hour` or `day`.
+             * @example hour
+             */
+            tier: string;
+            /**
+             * Format: date-time
+             * @description End, exclusive.
+             */
+            to: string;
+        };
+        /**
+         * @description From which tier.
+         * @enum {string}
+         */
+        TierWish: "auto" | "raw" | "hour" | "day";
+        /** @description Shares of the time of all virtual processors, from 0 to 1. */
+        TimeShares: {
+            /**
+             * Format: double
+             * @description The guest had halted them, because it had nothing to do.
+             */
+            halted: number | null;
+            /**
+             * Format: double
+             * @description The rest.
+             */
+            idle: number | null;
+            /**
+             * Format: double
+             * @description They waited for I/O.
+             */
+            io_wait: number | null;
+            /**
+             * Format: double
+             * @description They were ready, and the host had no core free.
+             */
+            ready: number | null;
+            /**
+             * Format: double
+             * @description They ran.
+             */
+            run: number | null;
         };
         /** @description An API token, without its secret. */
         Token: {
@@ -3919,6 +4926,66 @@ export interface components {
          * @enum {string}
          */
         Tongue: "en" | "zh-CN" | "ja-JP";
+        /** @description Which things come first. */
+        Top: {
+            /** @description By which value of the whole range. */
+            by?: components["schemas"]["TopBy"];
+            /** @description Which end comes first. */
+            direction?: components["schemas"]["Direction"];
+            /** @description By which metric; the first of `metrics` when not given. */
+            metric?: string | null;
+            /** @description How many. */
+            n: number;
+        };
+        /**
+         * @description By which value of the whole range things are put in order.
+         * @enum {string}
+         */
+        TopBy: "avg" | "max" | "last";
+        /** @description A thing and its value. */
+        TopItem: {
+            /** @description The thing. */
+            entity: components["schemas"]["HistoryEntity"];
+            /**
+             * Format: double
+             * @description Its value.
+             */
+            value: number;
+        };
+        /** @description The first things in order of one metric. */
+        TopList: {
+            /** @description By which value. */
+            by: components["schemas"]["TopBy"];
+            /**
+             * Format: date-time
+             * @description Start of the time whose order it is. When all the samples of a fleet would be too many, it is that of whole hours.
+             */
+            from: string;
+            /** @description The things, in order; those without a value are left out. */
+            items: components["schemas"]["TopItem"][];
+            /**
+             * @description Kind of the things.
+             * @example vm
+             */
+            kind: string;
+            /**
+             * @description Name of the metric.
+             * @example cpu_time_ns
+             */
+            metric: string;
+            /** @description Which tier said it. */
+            tiers: components["schemas"]["TierSpan"][];
+            /**
+             * Format: date-time
+             * @description Its end.
+             */
+            to: string;
+            /**
+             * @description Unit of the values.
+             * @example s/s
+             */
+            unit: string;
+        };
         /** @description A code of the authenticator. */
         TotpCode: {
             /**
@@ -4236,6 +5303,45 @@ export interface components {
              * @description All of them.
              */
             total: number;
+        };
+        /** @description What a virtual machine did in a span, and what dominated. Null is what is not known. */
+        WhySlow: {
+            /** @description Its disks. */
+            disks: components["schemas"]["DiskSpeed"][];
+            host: components["schemas"]["HostLoad"] | null;
+            /** @description What its memory cost. */
+            memory: components["schemas"]["MemoryPressure"];
+            /** @description Where its processors' time went. */
+            shares: components["schemas"]["TimeShares"];
+            /**
+             * @description Its newest state in the span.
+             * @example running
+             */
+            state: string | null;
+            /** @description Which tier said what. */
+            tiers: components["schemas"]["TierSpan"][];
+            /**
+             * Format: double
+             * @description Virtual processors.
+             */
+            vcpus: number | null;
+            /** @description What dominates. */
+            verdict: components["schemas"]["SlowVerdict"];
+            /** @description The span. */
+            window: components["schemas"]["Window"];
+        };
+        /** @description A span of time. */
+        Window: {
+            /**
+             * Format: date-time
+             * @description Start, inclusive.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description End, exclusive.
+             */
+            to: string;
         };
     };
     responses: never;
@@ -6176,6 +7282,495 @@ export interface operations {
             };
         };
     };
+    list_exports: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Everybody's, which needs `export.manage`; otherwise the caller's own. */
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Page_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExport"];
+            };
+        };
+        responses: {
+            /** @description The export */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 there is no such entity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many unfinished exports */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50302 no place for files */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What has become of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_export_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 there is no such export, or no file of it */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50302 no place for files */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_gaps: {
         parameters: {
             query?: {
@@ -6254,6 +7849,114 @@ export interface operations {
                 };
             };
             /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_gaps: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Only those of this host and its VMs, by UUID. */
+                host?: string;
+                /** @description Only those that concern this VM, by UUID: its own and those of its whole host. */
+                vm?: string;
+                /**
+                 * @description Only those with this cause.
+                 * @example deadline
+                 */
+                cause?: string;
+                /**
+                 * @description Only those of this part of sampling: `host`, `cheap`, `dear` or `all`.
+                 * @example dear
+                 */
+                group?: string;
+                /** @description Only those that end at this moment or later, RFC 3339. */
+                from?: string;
+                /** @description Only those that begin at this moment or earlier, RFC 3339. */
+                to?: string;
+                /** @description Kind of file; CSV when not given. */
+                format?: "csv" | "jsonl" | "parquet";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7133,6 +8836,225 @@ export interface operations {
             };
         };
     };
+    export_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HistoryExport"];
+            };
+        };
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 there is no such entity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    query_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HistoryQuery"];
+            };
+        };
+        responses: {
+            /** @description The history */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_History"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too many values asked for, 41301 body too big, 41302 too many samples would have to be read */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_hosts: {
         parameters: {
             query?: {
@@ -7212,6 +9134,115 @@ export interface operations {
                 };
             };
             /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_hosts: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Instead of a page: where to go on, `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Instead of a page: most items. */
+                limit?: number;
+                /** @description Only hosts with this in the name, a label, the system, the processor or the hypervisor, in any case; or whose UUID begins with it. */
+                q?: string;
+                /**
+                 * @description Order: `name`, `last_sample_at`, `cpu_count`, `memory`, `first_seen_at`, up to four with commas between them, `-` for
+                 *     descending; by name when not given.
+                 * @example -last_sample_at,name
+                 */
+                sort?: string;
+                /**
+                 * @description Only hosts with these labels, with commas between them: `key=value`, or `key` for any value. A comma in a value is `\\,`.
+                 * @example rack=12
+                 */
+                label?: string;
+                /** @description Only hosts with a sample in the last 15 s, or only others. */
+                reporting?: boolean;
+                /** @description Kind of file; CSV when not given. */
+                format?: "csv" | "jsonl" | "parquet";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -8807,6 +10838,114 @@ export interface operations {
             };
             /** @description 40800 took too long */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_top: {
+        parameters: {
+            query: {
+                /** @description Kind of the things. */
+                kind: "host" | "vm" | "vcpu" | "disk" | "nic";
+                /**
+                 * @description Name of a metric.
+                 * @example cpu_time_ns
+                 */
+                metric: string;
+                /** @description How many. */
+                n?: number;
+                /** @description Seconds up to now that count. */
+                range?: number;
+                /** @description By which value of that time. */
+                by?: "avg" | "max" | "last";
+                /** @description Which end comes first. */
+                direction?: "desc" | "asc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_TopList"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41300 too many things */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10739,6 +12878,139 @@ export interface operations {
             };
         };
     };
+    export_vms: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Instead of a page: where to go on, `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Instead of a page: most items. */
+                limit?: number;
+                /**
+                 * @description Only VMs with this in the name, the host's name, a label, or the name and addresses of the system inside, in any case; or whose
+                 *     UUID begins with it.
+                 */
+                q?: string;
+                /**
+                 * @description Order: `name`, `state`, `host`, `last_sample_at`, `vcpus`, `memory_maximum`, `memory_used`, `first_seen_at`, up to four with commas
+                 *     between them, `-` for descending; by name when not given.
+                 * @example -state,name
+                 */
+                sort?: string;
+                /**
+                 * @description Only VMs that report this state, by name; `silent` for those without a sample in the last 15 s.
+                 * @example running
+                 */
+                state?: string;
+                /** @description Only VMs on this host, by UUID. */
+                host?: string;
+                /** @description Only VMs in this group. */
+                group?: string;
+                /**
+                 * @description Only VMs with these labels, with commas between them: `key=value`, or `key` for any value. A comma in a value is `\\,`.
+                 * @example env=prod,tier
+                 */
+                label?: string;
+                /** @description Only VMs with at least so many virtual processors. */
+                vcpus_min?: number;
+                /** @description Only VMs with at most so many virtual processors. */
+                vcpus_max?: number;
+                /** @description Only VMs that may use at least so much memory. */
+                memory_min_bytes?: number;
+                /** @description Only VMs that may use at most so much memory. */
+                memory_max_bytes?: number;
+                /** @description Only VMs that were entered by somebody, or only others. */
+                manual?: boolean;
+                /** @description Only VMs with a sample in the last 15 s, or only others. */
+                reporting?: boolean;
+                /** @description Whether VMs that have left their host are listed. */
+                archived?: "false" | "true" | "all";
+                /** @description Kind of file; CSV when not given. */
+                format?: "csv" | "jsonl" | "parquet";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_vm_statistics: {
         parameters: {
             query?: {
@@ -11276,6 +13548,115 @@ export interface operations {
             };
             /** @description 41500 body is not said to be JSON */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_slow: {
+        parameters: {
+            query?: {
+                /** @description Start, RFC 3339; 15 minutes before the end when not given. */
+                from?: string;
+                /** @description End, RFC 3339, at most 31 days later; now when not given. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                /** @description UUID of the VM */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_WhySlow"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41302 too many samples would have to be read */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -20,6 +20,8 @@ export interface FieldProblem {
   field: string
   code: string
   message: string
+  /** Where in the text, in characters from 0; for what has an inside. */
+  position?: number
 }
 
 /** A refused or failed request. */
@@ -119,6 +121,21 @@ function refusal(answer: { error?: unknown; response: Response }): ApiError {
     body.data?.fields ?? [],
     Number.isFinite(wait_s) ? wait_s : null,
   )
+}
+
+/** What a request says beside its address. */
+export interface Asked {
+  params?: { path?: Record<string, string>; query?: Record<string, unknown> }
+  body?: unknown
+  signal?: AbortSignal
+}
+
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
+
+/** A request whose answer the caller knows: the name of the address is not held against the API's document. */
+export function ask<T>(method: Method, path: string, asked: Asked = {}): Promise<T> {
+  const request = client.request as unknown as (method: Method, path: string, asked: Asked) => Promise<Answer<T>>
+  return unwrap(request(method, path, asked))
 }
 
 /** What the server answered, out of its envelope. */

@@ -8,8 +8,10 @@ export function useFormat() {
   return {
     bytes: (value: number | null | undefined) => format.bytes(value, locale.value),
     count: (value: number | null | undefined) => format.count(value, locale.value),
+    whole: (value: number) => format.whole(value, locale.value),
     percent: (value: number | null | undefined) => format.percent(value, locale.value),
     value: (value: number | null | undefined, unit: Unit) => format.value(value, unit, locale.value),
+    span: (from_ms: number, to_ms: number) => format.span(from_ms, to_ms, locale.value),
     dateTime: (time_ms: number) => format.dateTime(time_ms, locale.value),
     ago: (time_ms: number, now_ms: number) => format.ago(time_ms, now_ms, locale.value),
     duration: (seconds: number) =>

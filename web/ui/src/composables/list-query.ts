@@ -66,5 +66,5 @@ export function useListQuery(default_sort: string) {
     void router.replace({ query: {} })
   }
 
-  return { q: computed(() => text('q')), search, sort, page, parameter, clear }
+  return { text, change, q: computed(() => text('q')), search, sort, page, parameter, clear }
 }

@@ -10,6 +10,8 @@ export interface DrawnLine {
   colour: number
   dashed: boolean
   filled: boolean
+  /** Drawn behind the others: what it was at an earlier time. */
+  faint?: boolean
 }
 
 /** What does not change with each sample; another value of these means another uPlot. */
@@ -19,6 +21,8 @@ export interface Style {
   stacked: boolean
   locale: string
   sync_key: string
+  /** The value axis reaches to what is in sight, not to all that there is. */
+  fits_sight?: boolean
 }
 
 /** What changes with each sample; read again at each drawing. */
@@ -31,11 +35,15 @@ export interface Scene {
 
 export interface Hooks {
   cursor: (row: number | null, left: number) => void
+  /** A span was marked by dragging over the chart. */
+  marked: (from_ms: number, to_ms: number) => void
 }
 
 const AXIS_WIDTH = 54
 const TICK_FONT_PX = 11
 const RIGHT_PADDING_PX = 10
+/** A shorter drag is a click that slipped. */
+const LEAST_MARK_PX = 8
 const HALF_LABEL_PX = 26
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
@@ -86,23 +94,35 @@ function axes(style: Style): uPlot.Axis[] {
   ]
 }
 
+const lonely_points = new WeakMap<Point[], number[]>()
+
+/** {@link isolated}, once for each line: a chart that is moved is drawn at every frame. */
+function lonely(points: Point[]): number[] {
+  const known = lonely_points.get(points)
+  if (known) return known
+  const found = isolated(points)
+  lonely_points.set(points, found)
+  return found
+}
+
 function series(style: Style, scene: () => Scene): uPlot.Series[] {
   const drawn = style.lines.map((line, index): uPlot.Series => {
-    const stroke = token(`--series-${line.colour}`)
+    const colour = token(`--series-${line.colour}`)
+    const stroke = line.faint ? `${colour}b3` : colour
     return {
       label: line.label,
       stroke,
       // An edge of a layer that is zero would colour the top of the stack.
-      width: style.stacked ? 0 : 1.5,
-      dash: line.dashed ? [5, 4] : undefined,
-      fill: style.stacked ? `${stroke}a6` : line.filled ? `${stroke}24` : undefined,
+      width: style.stacked ? 0 : line.faint ? 1.2 : 1.5,
+      dash: line.faint ? [2, 3] : line.dashed ? [5, 4] : undefined,
+      fill: style.stacked ? `${colour}a6` : line.filled ? `${colour}24` : undefined,
       points: {
         show: () => false,
         size: 4,
-        fill: stroke,
+        fill: colour,
         filter: () => {
-          const lonely = isolated(scene().points[index] ?? [])
-          return lonely.length > 0 ? lonely : null
+          const found = lonely(scene().points[index] ?? [])
+          return found.length > 0 ? found : null
         },
       },
     }
@@ -161,12 +181,12 @@ export function chartOptions(style: Style, scene: () => Scene, hooks: Hooks, wid
     cursor: {
       y: false,
       points: { size: 7 },
-      drag: { setScale: false, x: false, y: false },
+      drag: { setScale: false, x: true, y: false },
       sync: { key: style.sync_key, scales: ['x', null] },
     },
     scales: {
       x: { time: true, range: () => [scene().from_ms, scene().to_ms] },
-      y: { range: (plot) => [0, axisTop(greatest(plot), style.unit)] },
+      y: { range: (plot, _least, most) => [0, axisTop(style.fits_sight ? (most ?? null) : greatest(plot), style.unit)] },
     },
     axes: axes(style),
     series: series(style, scene),
@@ -175,6 +195,15 @@ export function chartOptions(style: Style, scene: () => Scene, hooks: Hooks, wid
       drawClear: [
         (plot) => {
           shade(plot, scene().gaps)
+        },
+      ],
+      setSelect: [
+        (plot) => {
+          const { left, width } = plot.select
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false)
+          // Without an event the mark was made over another chart, which this one only follows.
+          const own = Boolean((plot.cursor as { event?: MouseEvent | null }).event)
+          if (own && width >= LEAST_MARK_PX) hooks.marked(plot.posToVal(left, 'x'), plot.posToVal(left + width, 'x'))
         },
       ],
       setCursor: [

@@ -61,6 +61,11 @@ export function count(value: number | null | undefined, locale: string): string 
     : scaled(value, 1000, LARGE_UNITS, locale, false)
 }
 
+/** A count to the last one: `12,345`. */
+export function whole(value: number, locale: string): string {
+  return decimal(value, 0, locale)
+}
+
 /** A share, 100 meaning all of it: `12.3 %`. */
 export function percent(value: number | null | undefined, locale: string): string {
   if (value == null) return NO_VALUE
@@ -68,7 +73,7 @@ export function percent(value: number | null | undefined, locale: string): strin
 }
 
 /** Seconds, or minutes, hours and days where seconds would be many: `12.3 s`, `2.50 h`. */
-function span(seconds: number, locale: string): string {
+function spent(seconds: number, locale: string): string {
   const [length, unit] = SPANS.findLast(([length]) => Math.abs(seconds) >= 2 * length) ?? [1, 's']
   return `${significant(seconds / length, locale)} ${unit}`
 }
@@ -88,7 +93,7 @@ export function value(number: number | null | undefined, unit: Unit, locale: str
     case 'ms':
       return `${significant(number, locale)} ms`
     case 's':
-      return span(number, locale)
+      return spent(number, locale)
     case 'count':
       return count(number, locale)
   }
@@ -169,6 +174,16 @@ export function dateTime(time_ms: number, locale: string): string {
     minute: '2-digit',
     second: '2-digit',
   }).format(time_ms)
+}
+
+/** Below this the seconds of a span's ends matter, in ms. */
+const SHORT_SPAN_MS = 600_000
+
+/** A span of time by its two ends, what they have in common said once. */
+export function span(from_ms: number, to_ms: number, locale: string): string {
+  const short = to_ms - from_ms < SHORT_SPAN_MS
+  const day = { month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit' } as const
+  return timeFormat(locale, short ? 'short span' : 'span', short ? { ...day, second: '2-digit' } : day).formatRange(from_ms, to_ms)
 }
 
 /** A time on a chart's axis: as fine as the distance between two ticks asks for; midnight is the new date. */

@@ -42,6 +42,8 @@ function system(more: Partial<System> = {}): System {
       measured_at: null,
       growth_bytes_per_day: null,
       growth_since: null,
+      capacity_bytes: null,
+      days_until_full: null,
     },
     ...more,
   }

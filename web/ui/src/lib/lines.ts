@@ -12,6 +12,8 @@ export interface Line {
   values: Column
   /** The part of sampling that brings it, to know which gaps concern the line; null when that is not known. */
   group: string | null
+  /** The gaps of the line where they are not those of the chart: an earlier time has its own. */
+  gaps?: Gap[]
 }
 
 /** Rows and points ready to draw. */
@@ -95,7 +97,7 @@ function intervalBefore(points: number[], time_ms: number): number {
 /** Says of two neighbouring moments whether a line may run from one to the other. */
 function joiner(times: number[], line: Line, gaps: Gap[]): (from_ms: number, to_ms: number) => boolean {
   const usual = interval(times, line.values)
-  const own = gaps.filter((gap) => concerns(gap, line.group))
+  const own = (line.gaps ?? gaps).filter((gap) => concerns(gap, line.group))
   const points = times.filter((_, row) => line.values[row] != null)
   return (from_ms, to_ms) => {
     const distance = to_ms - from_ms

@@ -7,7 +7,7 @@ import { delay_ms, FIRST_DELAY_MS, LiveSocket, LONGEST_DELAY_MS, type Connection
 /** A real WebSocket server that keeps what it is told. */
 class Server {
   readonly server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
-  readonly heard: { type: string; entities?: string[] }[] = []
+  readonly heard: { type: string; entities?: string[]; token?: string }[] = []
   peer: Peer | undefined
 
   constructor() {
@@ -74,11 +74,43 @@ describe('subscriptions', () => {
     await open()
     const first = socket.watch('vm:a', ignore)
     const second = socket.watch('vm:a', ignore)
+    socket.watch('vm:b', ignore)
+    await Promise.resolve()
     first()
     second()
     second()
     await vi.waitFor(() => {
-      expect(server.heard.map((one) => one.type)).toEqual(['subscribe', 'unsubscribe'])
+      expect(server.heard).toEqual([
+        { type: 'subscribe', entities: ['vm:a', 'vm:b'] },
+        { type: 'unsubscribe', entities: ['vm:a'] },
+      ])
+    })
+  })
+
+  it('asks for the last known values for a view that comes later, and hands them out as such', async () => {
+    await open()
+    const got: unknown[] = []
+    socket.watch('vm:a', ignore)
+    await Promise.resolve()
+    socket.watch('vm:a', (sample) => got.push(sample))
+    await vi.waitFor(() => {
+      expect(server.heard).toHaveLength(2)
+    })
+    server.say({ type: 'snapshot', samples: [{ entity: 'vm:a', time: 5, values: { x: 1 } }], complete: true })
+    server.say({ type: 'sample', entity: 'vm:a', time: 6, values: { x: 2 } })
+    await vi.waitFor(() => {
+      expect(got).toEqual([
+        { time: 5, values: { x: 1 }, known: true },
+        { time: 6, values: { x: 2 } },
+      ])
+    })
+  })
+
+  it('answers a ping', async () => {
+    await open()
+    server.say({ type: 'ping' })
+    await vi.waitFor(() => {
+      expect(server.heard).toEqual([{ type: 'pong' }])
     })
   })
 
@@ -110,6 +142,70 @@ describe('subscriptions', () => {
       expect(server.heard.at(-1)).toEqual({ type: 'subscribe', entities: ['vm:a', 'host:b'] })
     })
     expect(resumed).toBe(1)
+  })
+
+  const hello = (token: string, resume_s: number) => {
+    server.say({ type: 'hello', session: 's', resume: token, resume_s, ping_s: 20 })
+    server.say({ type: 'feed', connected: true })
+    return vi.waitFor(() => {
+      expect(feeds.length).toBeGreaterThan(0)
+    })
+  }
+
+  const lose = async () => {
+    server.heard.length = 0
+    server.peer?.terminate()
+    await vi.waitFor(() => {
+      expect(states.at(-1)).toBe('waiting')
+    })
+  }
+
+  it('goes on where it was, and says what has changed meanwhile', async () => {
+    await open()
+    const leave = socket.watch('vm:a', ignore)
+    socket.watch('vm:b', ignore)
+    await hello('secret', 60)
+    await lose()
+    leave()
+    socket.watch('vm:c', ignore)
+    socket.hurry()
+    await vi.waitFor(() => {
+      expect(server.heard).toEqual([{ type: 'resume', token: 'secret' }])
+    })
+    server.say({ type: 'resumed', ok: true })
+    server.say({ type: 'subscribed', entities: ['vm:a', 'vm:b'] })
+    await vi.waitFor(() => {
+      expect(server.heard.slice(1)).toEqual([
+        { type: 'subscribe', entities: ['vm:c'] },
+        { type: 'unsubscribe', entities: ['vm:a'] },
+      ])
+    })
+  })
+
+  it('says all again when the server does not know the connection any more', async () => {
+    await open()
+    socket.watch('vm:a', ignore)
+    await hello('secret', 60)
+    await lose()
+    socket.hurry()
+    await vi.waitFor(() => {
+      expect(server.heard).toHaveLength(1)
+    })
+    server.say({ type: 'resumed', ok: false })
+    await vi.waitFor(() => {
+      expect(server.heard.at(-1)).toEqual({ type: 'subscribe', entities: ['vm:a'] })
+    })
+  })
+
+  it('does not try when it was away for too long', async () => {
+    await open()
+    socket.watch('vm:a', ignore)
+    await hello('secret', 0)
+    await lose()
+    socket.hurry()
+    await vi.waitFor(() => {
+      expect(server.heard).toEqual([{ type: 'subscribe', entities: ['vm:a'] }])
+    })
   })
 
   it('comes back by itself', async () => {

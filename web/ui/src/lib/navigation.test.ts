@@ -5,7 +5,7 @@ import { allowed, forPhone, PLACES, within } from './navigation'
 describe('the menu', () => {
   it('has only what somebody may see', () => {
     const names = (...held: string[]) => allowed((one) => held.includes(one)).map((place) => place.name)
-    expect(names('vm.read')).toEqual(['overview', 'vms'])
+    expect(names('vm.read')).toEqual(['overview', 'vms', 'history', 'wall'])
     expect(names('audit.read')).toEqual(['audit'])
     expect(names()).toEqual([])
   })

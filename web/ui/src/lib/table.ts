@@ -24,6 +24,8 @@ export interface Table {
 export interface LiveSample {
   time: number
   values: Record<string, number>
+  /** Not news: the last known values, some of which may be older. The history has them. */
+  known?: true
 }
 
 /** The part of the answer of `/series` that charts need. */

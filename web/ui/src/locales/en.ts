@@ -1,8 +1,15 @@
 import access from './access/en'
 import account from './account/en'
 import audit from './audit/en'
+import exports from './exports/en'
+import history from './history/en'
+import inventory from './inventory/en'
+import metric from './metric/en'
 import operation from './operation/en'
+import overview from './overview/en'
+import rule from './rule/en'
 import shell from './shell/en'
+import wall from './wall/en'
 
 export default {
   ...shell,
@@ -29,8 +36,6 @@ export default {
     live: 'Live hosts',
     all_hosts: 'All hosts',
     last_minutes: 'Last 5 minutes',
-    busiest: 'Busiest virtual machines',
-    busiest_by: 'By share of their vCPUs, now',
     cpu: 'CPU',
     memory: 'Memory',
     network: 'Network',
@@ -45,8 +50,6 @@ export default {
   },
   list: {
     search_hosts: 'Search by name or UUID',
-    search_vms: 'Search by name or UUID',
-    any_state: 'Any state',
     any_host: 'Any host',
     filter_state: 'State',
     filter_host: 'Host',
@@ -59,6 +62,7 @@ export default {
     total_vms: '{count} virtual machine | {count} virtual machines',
     pages: 'Pages',
     sort_by: 'Sort by {column}',
+    sort_also: 'Sort by {column}; with Shift also by it',
   },
   column: {
     name: 'Name',
@@ -123,6 +127,9 @@ export default {
     h6: '6 h',
     h24: '24 h',
     d7: '7 d',
+    d30: '30 d',
+    y1: '1 y',
+    whole: 'Back to the range that ends now',
     live_help: 'The last 5 minutes, moving',
   },
   section: { compute: 'Processor and memory', disk: 'Disk', network: 'Network', agent: 'Agent', guest: 'Guest system' },
@@ -198,7 +205,14 @@ export default {
     host_suspended: 'the host was suspended',
     unknown: 'cause not known',
   },
+  ...history,
+  ...metric,
+  ...inventory,
+  ...exports,
   ...operation,
+  ...overview,
+  ...rule,
+  ...wall,
   ...account,
   ...access,
   ...audit,

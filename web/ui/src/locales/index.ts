@@ -6,8 +6,15 @@ import type access from './access/en'
 import type account from './account/en'
 import type audit from './audit/en'
 import type en from './en'
+import type exports from './exports/en'
+import type history from './history/en'
+import type inventory from './inventory/en'
+import type metric from './metric/en'
 import type operation from './operation/en'
+import type overview from './overview/en'
+import type rule from './rule/en'
 import type shell from './shell/en'
+import type wall from './wall/en'
 
 /** Every language file has exactly the shape of the English one. */
 export type Messages = Texts<typeof en>
@@ -16,6 +23,13 @@ export type Shell = Texts<typeof shell>
 export type Account = Texts<typeof account>
 export type Access = Texts<typeof access>
 export type Audit = Texts<typeof audit>
+export type HistoryTexts = Texts<typeof history>
+export type OverviewTexts = Texts<typeof overview>
+export type MetricNames = Texts<typeof metric>
+export type InventoryTexts = Texts<typeof inventory>
+export type RuleTexts = Texts<typeof rule>
+export type WallTexts = Texts<typeof wall>
+export type ExportTexts = Texts<typeof exports>
 type Texts<T> = { [K in keyof T]: T[K] extends string ? string : Texts<T[K]> }
 
 export const LANGUAGES = ['en', 'zh-CN', 'ja-JP'] as const

@@ -2,8 +2,15 @@ import type { Messages } from '.'
 import access from './access/ja-JP'
 import account from './account/ja-JP'
 import audit from './audit/ja-JP'
+import exports from './exports/ja-JP'
+import history from './history/ja-JP'
+import inventory from './inventory/ja-JP'
+import metric from './metric/ja-JP'
 import operation from './operation/ja-JP'
+import overview from './overview/ja-JP'
+import rule from './rule/ja-JP'
 import shell from './shell/ja-JP'
+import wall from './wall/ja-JP'
 
 export default {
   ...shell,
@@ -30,8 +37,6 @@ export default {
     live: 'ホストのライブ状況',
     all_hosts: 'すべてのホスト',
     last_minutes: '直近 5 分間',
-    busiest: '最も負荷の高い仮想マシン',
-    busiest_by: '現在の vCPU 使用率順',
     cpu: 'CPU',
     memory: 'メモリー',
     network: 'ネットワーク',
@@ -46,8 +51,6 @@ export default {
   },
   list: {
     search_hosts: '名前または UUID で検索',
-    search_vms: '名前または UUID で検索',
-    any_state: 'すべての状態',
     any_host: 'すべてのホスト',
     filter_state: '状態',
     filter_host: 'ホスト',
@@ -60,6 +63,7 @@ export default {
     total_vms: '仮想マシン {count} 台',
     pages: 'ページ',
     sort_by: '{column}で並べ替え',
+    sort_also: '{column}で並べ替え（Shift で追加）',
   },
   column: {
     name: '名前',
@@ -124,6 +128,9 @@ export default {
     h6: '6 時間',
     h24: '24 時間',
     d7: '7 日',
+    d30: '30 日',
+    y1: '1 年',
+    whole: '現在までの期間に戻る',
     live_help: '直近 5 分間を流れるように表示',
   },
   section: { compute: 'プロセッサーとメモリー', disk: 'ディスク', network: 'ネットワーク', agent: 'エージェント', guest: 'ゲストのシステム' },
@@ -199,7 +206,14 @@ export default {
     host_suspended: 'ホストがサスペンド中だった',
     unknown: '原因不明',
   },
+  ...history,
+  ...metric,
+  ...inventory,
+  ...exports,
   ...operation,
+  ...overview,
+  ...rule,
+  ...wall,
   ...account,
   ...access,
   ...audit,

@@ -2,8 +2,15 @@ import type { Messages } from '.'
 import access from './access/zh-CN'
 import account from './account/zh-CN'
 import audit from './audit/zh-CN'
+import exports from './exports/zh-CN'
+import history from './history/zh-CN'
+import inventory from './inventory/zh-CN'
+import metric from './metric/zh-CN'
 import operation from './operation/zh-CN'
+import overview from './overview/zh-CN'
+import rule from './rule/zh-CN'
 import shell from './shell/zh-CN'
+import wall from './wall/zh-CN'
 
 export default {
   ...shell,
@@ -30,8 +37,6 @@ export default {
     live: '主机实时状态',
     all_hosts: '全部主机',
     last_minutes: '最近 5 分钟',
-    busiest: '最繁忙的虚拟机',
-    busiest_by: '按当前 vCPU 使用率',
     cpu: 'CPU',
     memory: '内存',
     network: '网络',
@@ -46,8 +51,6 @@ export default {
   },
   list: {
     search_hosts: '按名称或 UUID 搜索',
-    search_vms: '按名称或 UUID 搜索',
-    any_state: '全部状态',
     any_host: '全部主机',
     filter_state: '状态',
     filter_host: '主机',
@@ -60,6 +63,7 @@ export default {
     total_vms: '共 {count} 台虚拟机',
     pages: '分页',
     sort_by: '按{column}排序',
+    sort_also: '按{column}排序；按住 Shift 可叠加',
   },
   column: {
     name: '名称',
@@ -124,6 +128,9 @@ export default {
     h6: '6 小时',
     h24: '24 小时',
     d7: '7 天',
+    d30: '30 天',
+    y1: '1 年',
+    whole: '回到截至现在的时间范围',
     live_help: '最近 5 分钟，持续滚动',
   },
   section: { compute: '处理器与内存', disk: '磁盘', network: '网络', agent: '代理', guest: '客户机系统' },
@@ -199,7 +206,14 @@ export default {
     host_suspended: '宿主机处于挂起状态',
     unknown: '原因未知',
   },
+  ...history,
+  ...metric,
+  ...inventory,
+  ...exports,
   ...operation,
+  ...overview,
+  ...rule,
+  ...wall,
   ...account,
   ...access,
   ...audit,

@@ -1,7 +1,8 @@
 /** The shared live connection and its state. */
 import { defineStore } from 'pinia'
 import { ref } from 'vue'
-import { LiveSocket, type ConnectionState, type Listener } from '@/lib/live-socket'
+import { LiveSocket, type ConnectionState } from '@/lib/live-socket'
+import type { GroupListener, Listener } from '@/lib/live-watched'
 import { useSession } from './session'
 
 function address(): string {
@@ -61,5 +62,10 @@ export const useLive = defineStore('live', () => {
     return socket.watch(entity, listener)
   }
 
-  return { connection, feed, resumptions, start, stop, hurry, watch }
+  /** Watches whatever is in a group (`group:<uuid>`). */
+  function watchGroup(group: string, listener: GroupListener): () => void {
+    return socket.watchGroup(group, listener)
+  }
+
+  return { connection, feed, resumptions, start, stop, hurry, watch, watchGroup }
 })

@@ -44,7 +44,9 @@ export const usePreferences = defineStore('preferences', () => {
   system.addEventListener('change', (event) => {
     system_dark.value = event.matches
   })
-  const dark = computed(() => (theme.value === 'system' ? system_dark.value : theme.value === 'dark'))
+  /** A screen on a wall is dark whatever the viewer prefers. */
+  const forced_dark = ref(false)
+  const dark = computed(() => forced_dark.value || (theme.value === 'system' ? system_dark.value : theme.value === 'dark'))
 
   watchEffect(() => {
     document.documentElement.dataset.theme = dark.value ? 'dark' : 'light'
@@ -53,6 +55,10 @@ export const usePreferences = defineStore('preferences', () => {
   function setTheme(choice: Theme): void {
     theme.value = choice
     keep(THEME_KEY, choice)
+  }
+
+  function forceDark(forced: boolean): void {
+    forced_dark.value = forced
   }
 
   /** Switches every text of the page, and asks the server for its texts in that language. */
@@ -79,5 +85,5 @@ export const usePreferences = defineStore('preferences', () => {
     if (isLanguage(tag) && tag !== language.value && !isLanguage(recall(LANGUAGE_KEY))) await speak(tag)
   }
 
-  return { theme, dark, language, setTheme, setLanguage, startLanguage, suggestLanguage }
+  return { theme, dark, language, setTheme, forceDark, setLanguage, startLanguage, suggestLanguage }
 })

@@ -4,6 +4,10 @@
 //! `VMSCOPE_TEST_TIMESCALE_URL` and `VMSCOPE_TEST_POSTGRES_URL`, in the environment or in `.dev/env` in a folder above the
 //! package. A server that is missing is an error, never a reason to skip.
 
+mod fill;
+
+pub use fill::{Fleet, FleetHost, fill, fill_tier, make_known, sample};
+
 use crate::{Error as StoreError, Flavor, Store, pool};
 use std::path::PathBuf;
 use tokio_postgres::Config;

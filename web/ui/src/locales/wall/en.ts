@@ -1,0 +1,27 @@
+/** The texts of the live wall. */
+export default {
+  wall: {
+    of: 'Show',
+    of_all: 'All',
+    of_group: 'A group',
+    of_picked: 'Picked',
+    metric: 'Figure',
+    metric_cpu: 'CPU, share of vCPUs',
+    metric_memory: 'Memory used',
+    metric_disk: 'Disk throughput',
+    metric_network: 'Network throughput',
+    order: 'Order',
+    order_name: 'By name',
+    order_value: 'Greatest first',
+    size: 'Tiles',
+    size_small: 'Small',
+    size_middle: 'Middle',
+    size_large: 'Large',
+    fullscreen: 'Full screen',
+    choose_group: 'Choose a group above.',
+    choose_picked: 'Pick at least one above.',
+    none: 'There is no virtual machine to show.',
+    more: 'The first {shown} of {total} are shown. A group shows just those that matter.',
+    tile: '{name}: {state}, {value}',
+  },
+}
