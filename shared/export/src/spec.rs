@@ -54,7 +54,11 @@ impl List {
             Self::Hosts(mut filter) => {
                 filter.reach = reach(rights, "host.read")?;
                 filter.vm_reach = reach(rights, "vm.read").unwrap_or(Reach::Nothing);
-                Ok(Source::hosts(export::hosts(store, &filter).await?, store, filter))
+                Ok(Source::hosts(
+                    export::hosts(store, &filter).await?,
+                    store,
+                    filter.vm_reach,
+                ))
             }
             Self::Gaps(mut filter) => {
                 filter.reach = reach(rights, "ledger.read")?;

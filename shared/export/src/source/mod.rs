@@ -7,7 +7,7 @@ pub use history::{Entities, HistoryQuery};
 
 use crate::{Cell, Column, Error};
 use history::History;
-use vmscope_model::access::Effective;
+use vmscope_model::access::{Effective, Reach};
 use vmscope_store::export::{self, Cursor};
 use vmscope_store::{Store, gap, host, label, vm};
 
@@ -25,7 +25,8 @@ enum Rows {
     Hosts {
         cursor: Cursor<host::Host>,
         store: Store,
-        filter: host::Filter,
+        /// Of the virtual machines, those within this are counted.
+        reach: Reach,
     },
     Gaps(Cursor<gap::Entry>),
     History(Box<History>),
@@ -42,13 +43,13 @@ impl Source {
         }
     }
 
-    pub(crate) fn hosts(cursor: Cursor<host::Host>, store: &Store, filter: host::Filter) -> Self {
+    pub(crate) fn hosts(cursor: Cursor<host::Host>, store: &Store, reach: Reach) -> Self {
         Self {
             columns: cells::columns(cells::HOST),
             rows: Rows::Hosts {
                 cursor,
                 store: store.clone(),
-                filter,
+                reach,
             },
         }
     }
@@ -104,13 +105,9 @@ impl Source {
                 };
                 vms.into_iter().map(with).collect()
             }
-            Rows::Hosts {
-                cursor,
-                store,
-                filter,
-            } => {
+            Rows::Hosts { cursor, store, reach } => {
                 let mut hosts = cursor.next().await?;
-                export::count_vms(store, &mut hosts, filter).await?;
+                export::count_vms(store, &mut hosts, reach).await?;
                 let ids: Vec<i32> = hosts.iter().map(|host| host.host_id).collect();
                 let mut labels = label::of_hosts(store, &ids).await?;
                 let with = |host: host::Host| {
