@@ -24,8 +24,8 @@ impl Things {
         const THINGS_OF_HOST: &str = "\
 -- things_of_host
 SELECT 0::int2 AS kind, $1::int4 AS id, $1::int4 AS host_id
-UNION ALL SELECT 1, v.id, v.host_id FROM vm_source s JOIN vm v ON v.id = s.vm_id WHERE s.host_id = $1
-UNION ALL SELECT d.kind, d.id, v.host_id FROM vm_source s JOIN vm v ON v.id = s.vm_id JOIN device d ON d.vm_id = v.id
+UNION ALL SELECT 1::int2, v.id, coalesce(v.host_id, s.host_id) FROM vm_source s JOIN vm v ON v.id = s.vm_id WHERE s.host_id = $1
+UNION ALL SELECT d.kind, d.id, coalesce(v.host_id, s.host_id) FROM vm_source s JOIN vm v ON v.id = s.vm_id JOIN device d ON d.vm_id = v.id
     WHERE s.host_id = $1
 UNION ALL SELECT kind, id, host_id FROM device WHERE host_id = $1 AND vm_id IS NULL
 ORDER BY kind, id";
@@ -75,7 +75,7 @@ ORDER BY kind, id";
 -- rollup_clock_steps
 SELECT host_id, from_at, to_at FROM gap
 WHERE host_id = ANY ($1) AND cause = $2 AND to_at >= $3 AND from_at < $4";
-        let hosts: Vec<i32> = things
+        let hosts: Vec<i32> = self
             .hosts
             .values()
             .copied()

@@ -124,7 +124,7 @@ fn put_state(encoded: &mut BytesMut, state: Option<&State>) {
     encoded.put_i32(2);
     encoded.put_i16(state.last);
     array(encoded, &Type::INT2, 2, state.seconds.keys(), |encoded, code| {
-        encoded.put_i16(*code)
+        encoded.put_i16(*code);
     });
     array(
         encoded,

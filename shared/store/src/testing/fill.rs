@@ -135,7 +135,7 @@ pub async fn fill(
     let mut config = store.config().clone();
     config.options("-c synchronous_commit=off");
     let mut writer = Writer::open(config).await?;
-    let step_us = i64::from(step_s.max(1)) * 1_000_000;
+    let each_us = i64::from(step_s.max(1)) * 1_000_000;
     let tick_rows: usize = hosts
         .iter()
         .map(|host| 1 + host.vms.len() + host.devices.len())
@@ -145,7 +145,7 @@ pub async fn fill(
     let (mut rows, mut sequence, mut time_us) = (0, 1, from_us);
     while time_us < to_us {
         let moments: Vec<(u64, i64)> = (0..ticks)
-            .map(|tick| time_us + tick * step_us)
+            .map(|tick| time_us + tick * each_us)
             .take_while(|time_us| *time_us < to_us)
             .zip(sequence..)
             .map(|(time_us, sequence)| (sequence, time_us))
@@ -164,7 +164,7 @@ pub async fn fill(
             .collect();
         rows += writer.commit(&batches).await?.rows;
         sequence += moments.len() as u64;
-        time_us += ticks * step_us;
+        time_us += ticks * each_us;
     }
     Ok(rows)
 }

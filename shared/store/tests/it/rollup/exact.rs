@@ -105,7 +105,7 @@ async fn assert_exact(database: &Database, scenario: &Scenario, seed: u64) {
 }
 
 /// Delivers what comes, rolls now and then, and compares at the end.
-async fn check(database: &Database, seed: u64, from: &str) {
+async fn hold_to_account(database: &Database, seed: u64, from: &str) {
     let from_us = moment(from);
     let scenario = Scenario::make(database.store(), seed, from_us, 50).await;
     let mut random = StdRng::seed_from_u64(seed);
@@ -140,19 +140,19 @@ async fn check(database: &Database, seed: u64, from: &str) {
 
 on_both_flavors! {
     async fn over_a_leap_day(database: Database) {
-        check(&database, 1, "2024-02-28T20:30:00Z").await;
+        hold_to_account(&database, 1, "2024-02-28T20:30:00Z").await;
     }
 
     async fn while_clocks_on_walls_are_set_forward(database: Database) {
-        check(&database, 2, "2026-03-28T13:00:00Z").await;
+        hold_to_account(&database, 2, "2026-03-28T13:00:00Z").await;
     }
 
     async fn while_clocks_on_walls_are_set_back(database: Database) {
-        check(&database, 3, "2025-10-25T02:10:00Z").await;
+        hold_to_account(&database, 3, "2025-10-25T02:10:00Z").await;
     }
 
     async fn over_the_end_of_a_year(database: Database) {
-        check(&database, 4, "2025-12-30T23:45:00Z").await;
+        hold_to_account(&database, 4, "2025-12-30T23:45:00Z").await;
     }
 
     async fn an_hour_is_what_the_series_of_that_hour_says(database: Database) {

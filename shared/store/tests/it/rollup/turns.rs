@@ -105,7 +105,7 @@ on_both_flavors! {
         let counter = |second: i64| {
             tick(NOON_US + second * SECOND_US, Kind::Vm, &[(vm_ids[0], &[(vm::NET_RX_BYTES, second)])])
         };
-        commit(&database, &[batch(host_id, 1, (0..60).map(|tick| (tick.unsigned_abs() + 1, counter(tick * 10))).collect())]).await;
+        commit(&database, &[batch(host_id, 1, (0_i64..60).map(|tick| (tick.unsigned_abs() + 1, counter(tick * 10))).collect())]).await;
         roll(store).await;
         let mut telling = counter(2 * 3600);
         telling.gaps.push(vmscope_model::Gap {
