@@ -68,12 +68,12 @@ async fn main() {
 }
 
 async fn roll(database: &Database) -> Result<Rolled, Error> {
-    let mut rolled = Rolled::default();
+    let mut all = Rolled::default();
     if let Some(mut roller) = Roller::begin(database.store()).await? {
         for host in roller.due().await? {
-            rolled += roller.roll(host).await?;
+            all += roller.roll(host).await?;
         }
         roller.end().await?;
     }
-    Ok(rolled)
+    Ok(all)
 }

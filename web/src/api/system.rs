@@ -245,8 +245,11 @@ impl From<system::Database> for Database {
 /// When it is full at this growth, in bytes a day.
 #[expect(clippy::cast_precision_loss, reason = "days for people")]
 fn days_until_full(bytes: i64, capacity_bytes: i64, growth: f64) -> Option<f64> {
-    let free = (capacity_bytes - bytes).max(0) as f64;
-    (growth > 0.0 || free == 0.0).then(|| if free == 0.0 { 0.0 } else { free / growth })
+    match capacity_bytes - bytes {
+        ..=0 => Some(0.0),
+        free if growth > 0.0 => Some(free as f64 / growth),
+        _ => None,
+    }
 }
 
 /// Bytes a day between two sizes, when they are far enough apart.

@@ -17,19 +17,16 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Steps of seconds begin at multiples of it since the Unix epoch, and the last goes on to its end.
-    ///
-    /// # Errors
-    /// [`Error::Range`] for a time that no clock says.
-    pub(super) fn new(from: Timestamp, to: Timestamp, step: Step) -> Result<Self, Error> {
+    /// Steps of seconds begin at multiples of it since the Unix epoch, and the last goes on to its end, or to the end of all time.
+    pub(super) fn new(from: Timestamp, to: Timestamp, step: Step) -> Self {
         let Step::Seconds(seconds) = step else {
             let points = usize::from(step == Step::Whole);
-            return Ok(Self {
+            return Self {
                 from,
                 to,
                 step,
                 points,
-            });
+            };
         };
         let step_ms = 1000 * i64::from(seconds.max(1));
         let from_ms = from.as_millisecond().div_euclid(step_ms) * step_ms;
@@ -39,18 +36,18 @@ impl Frame {
             .saturating_sub(1)
             .div_euclid(1_000_000 * i128::from(step_ms));
         let to_ms = (i64::try_from(last_ms).unwrap_or(i64::MAX / step_ms - 1) + 1) * step_ms;
-        Ok(Self {
-            from: moment(from_ms)?,
-            to: moment(to_ms)?,
+        Self {
+            from: Timestamp::from_millisecond(from_ms).unwrap_or(Timestamp::MIN),
+            to: Timestamp::from_millisecond(to_ms).unwrap_or(Timestamp::MAX),
             step: Step::Seconds(seconds.max(1)),
             points: usize::try_from((to_ms - from_ms) / step_ms).unwrap_or(0),
-        })
+        }
     }
 
     /// The same steps, so many seconds before.
     ///
     /// # Errors
-    /// [`Error::Misaligned`] unless that is a multiple of the step, [`Error::Range`].
+    /// [`Error::Misaligned`] unless that is a multiple of the step.
     pub(super) fn earlier(&self, shift_s: u32) -> Result<Self, Error> {
         if let Step::Seconds(seconds) = self.step
             && !shift_s.is_multiple_of(seconds)
@@ -58,13 +55,10 @@ impl Frame {
             return Err(Error::Misaligned { step_s: seconds });
         }
         let shift = SignedDuration::from_secs(shift_s.into());
-        let before = |time: Timestamp| {
-            time.checked_sub(shift)
-                .map_err(|_| out_of_range(time.as_millisecond()))
-        };
+        let before = |time: Timestamp| time.saturating_sub(shift).unwrap_or(Timestamp::MIN);
         Ok(Self {
-            from: before(self.from)?,
-            to: before(self.to)?,
+            from: before(self.from),
+            to: before(self.to),
             ..self.clone()
         })
     }
@@ -105,17 +99,6 @@ impl Frame {
     }
 }
 
-fn moment(time_ms: i64) -> Result<Timestamp, Error> {
-    Timestamp::from_millisecond(time_ms).map_err(|_| out_of_range(time_ms))
-}
-
-fn out_of_range(time_ms: i64) -> Error {
-    Error::Range {
-        what: "time in milliseconds",
-        number: time_ms.into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,18 +109,26 @@ mod tests {
 
     #[test]
     fn steps_begin_at_multiples_and_cover_what_is_asked_for() {
-        let frame = Frame::new(at(65), at(121), Step::Seconds(60)).unwrap();
+        let frame = Frame::new(at(65), at(121), Step::Seconds(60));
         assert_eq!((frame.from, frame.to, frame.points()), (at(60), at(180), 2));
         assert_eq!(frame.times_ms(), [60_000, 120_000]);
         assert_eq!(frame.point(at(120)), Some(1));
         assert_eq!((frame.point(at(59)), frame.point(at(180))), (None, None));
-        let exact = Frame::new(at(60), at(120), Step::Seconds(60)).unwrap();
+        let exact = Frame::new(at(60), at(120), Step::Seconds(60));
         assert_eq!(exact.points(), 1);
     }
 
     #[test]
+    fn nothing_lies_beyond_the_ends_of_time() {
+        let all = Frame::new(Timestamp::MIN, Timestamp::MAX, Step::Seconds(86_400));
+        assert_eq!((all.from, all.to), (Timestamp::MIN, Timestamp::MAX));
+        assert!(all.points() > 7_000_000);
+        assert_eq!(all.earlier(86_400).unwrap().from, Timestamp::MIN);
+    }
+
+    #[test]
     fn an_earlier_frame_has_the_same_steps() {
-        let frame = Frame::new(at(7200), at(10_800), Step::Seconds(3600)).unwrap();
+        let frame = Frame::new(at(7200), at(10_800), Step::Seconds(3600));
         let earlier = frame.earlier(3600).unwrap();
         assert_eq!(
             (earlier.from, earlier.to, earlier.points()),
@@ -149,11 +140,11 @@ mod tests {
 
     #[test]
     fn the_whole_is_one_step_and_samples_are_none() {
-        let whole = Frame::new(at(65), at(121), Step::Whole).unwrap();
+        let whole = Frame::new(at(65), at(121), Step::Whole);
         assert_eq!(
             (whole.from, whole.points(), whole.point(at(65))),
             (at(65), 1, Some(0))
         );
-        assert_eq!(Frame::new(at(65), at(121), Step::Raw).unwrap().points(), 0);
+        assert_eq!(Frame::new(at(65), at(121), Step::Raw).points(), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! The gaps that concern many things.
 
 use super::among::Thing;
+use super::held::first;
 use crate::entity::Reference;
 use crate::gap::{Gap, MAX_GAPS, gap};
 use crate::{Error, Store};
@@ -42,6 +43,8 @@ ORDER BY g.from_at, g.to_at";
         uuids.sort_unstable();
         uuids.dedup();
     }
+    // The server's calendar ends sooner than ours.
+    let (from, to) = (from.max(first()), to.max(first()));
     let client = store.get().await?;
     let rows = client
         .query(HISTORY_GAPS, &[&hosts, &vms, &from, &to, &(MAX_GAPS + 1)])

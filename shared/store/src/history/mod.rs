@@ -113,8 +113,8 @@ pub const MAX_SAMPLES: u64 = 10_000_000;
 ///
 /// # Errors
 /// [`Error::TooMuch`] beyond `max_values`, [`Error::TooManySamples`] beyond `max_samples`, [`Error::SamplesGone`] for a percentile of
-/// a time from which there are no samples any more, [`Error::Range`] for a column that the catalogue lacks or a time out of
-/// range, or the database's failures.
+/// a time from which there are no samples any more, [`Error::Misaligned`] for an earlier period whose steps would lie
+/// elsewhere, [`Error::Range`] for a column that the catalogue lacks, or the database's failures.
 pub async fn query(store: &Store, query: &Query) -> Result<Answer, Error> {
     for &column in &query.metrics {
         metric(query.kind, column)?;

@@ -79,7 +79,7 @@ pub(super) struct Earlier {
 pub(super) async fn plan(client: &impl GenericClient, query: &Query) -> Result<Plan, Error> {
     let subjects = held::subjects(client, query.kind, &query.entities).await?;
     let held = held::held(client).await?;
-    let frame = Frame::new(query.from, query.to, step(client, query, held).await?)?;
+    let frame = Frame::new(query.from, query.to, step(client, query, held).await?);
     let series = query.metrics.len() * query.entities.len() * (1 + usize::from(query.shift_s.is_some()));
     if frame.points().saturating_mul(series.max(1)) > query.max_values {
         return Err(Error::TooMuch {

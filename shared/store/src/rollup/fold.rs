@@ -245,24 +245,21 @@ mod tests {
             .collect()
     }
 
-    fn number(cell: Cell) -> [f64; 5] {
-        let Cell::Number(Some(Number {
+    /// A cell of min, max, last, avg, weight.
+    fn cell([min, max, last, avg, weight]: [f64; 5]) -> Cell {
+        Cell::Number(Some(Number {
             min,
             max,
             last,
             avg,
             weight,
-        })) = cell
-        else {
-            panic!("{cell:?}");
-        };
-        [min, max, last, avg, weight]
+        }))
     }
 
     #[test]
     fn gauges_are_counted_from_the_beginning_on() {
         let gauge = Samples::Gauge(samples(&[(8, 100.0), (10, 4.0), (12, 1.0), (14, 7.0)]));
-        assert_eq!(number(gauge.fold(10_000_000, &[])), [1.0, 7.0, 7.0, 4.0, 3.0]);
+        assert_eq!(gauge.fold(10_000_000, &[]), cell([1.0, 7.0, 7.0, 4.0, 3.0]));
         assert!(gauge.fold(15_000_000, &[]).is_empty());
     }
 
@@ -270,8 +267,8 @@ mod tests {
     fn the_first_rate_begins_before_the_bucket_and_a_reset_has_none() {
         let counter = Samples::Counter(samples(&[(8, 0), (10, 40), (12, 60), (14, 5), (16, 25)]));
         assert_eq!(
-            number(counter.fold(10_000_000, &[])),
-            [10.0, 20.0, 10.0, 80.0 / 6.0, 6.0]
+            counter.fold(10_000_000, &[]),
+            cell([10.0, 20.0, 10.0, 80.0 / 6.0, 6.0])
         );
     }
 
@@ -285,12 +282,14 @@ mod tests {
             (45, 1010),
             (50, 1020),
         ]));
-        assert_eq!(number(counter.fold(0, &[])), [2.0, 10.0, 2.0, 6.0, 20.0]);
-        assert_eq!(number(counter.fold(0, &[(41_000_000, 50_000_000)]))[4], 10.0);
+        assert_eq!(counter.fold(0, &[]), cell([2.0, 10.0, 2.0, 6.0, 20.0]));
+        let set = [(41_000_000, 50_000_000)];
+        assert_eq!(counter.fold(0, &set), cell([10.0, 10.0, 10.0, 10.0, 10.0]));
         let slow = Samples::Counter(samples(&[(0, 0), (60, 60), (120, 120), (180, 180), (361, 361)]));
+        let without_the_last = cell([1.0, 1.0, 1.0, 1.0, 180.0]);
         assert_eq!(
-            number(slow.fold(0, &[]))[4],
-            180.0,
+            slow.fold(0, &[]),
+            without_the_last,
             "three times the usual interval, and a second"
         );
     }
@@ -307,18 +306,10 @@ mod tests {
 
     #[test]
     fn buckets_add_up() {
-        let [mut late, early] = [(5.0, 2.0), (1.0, 6.0)].map(|(value, weight)| {
-            Cell::Number(Some(Number {
-                min: value,
-                max: value,
-                last: value,
-                avg: value,
-                weight,
-            }))
-        });
-        late.take_earlier(early);
+        let mut late = cell([5.0, 5.0, 5.0, 5.0, 2.0]);
+        late.take_earlier(cell([1.0, 1.0, 1.0, 1.0, 6.0]));
         late.take_earlier(Cell::Number(None));
-        assert_eq!(number(late.clone()), [1.0, 5.0, 5.0, 2.0, 8.0]);
+        assert_eq!(late, cell([1.0, 5.0, 5.0, 2.0, 8.0]));
         let mut none = Cell::Number(None);
         none.take_earlier(late.clone());
         assert_eq!(none, late);

@@ -24,8 +24,8 @@ impl Things {
         const THINGS_OF_HOST: &str = "\
 -- things_of_host
 SELECT 0::int2 AS kind, $1::int4 AS id, $1::int4 AS host_id
-UNION ALL SELECT 1::int2, v.id, v.host_id FROM vm_source s JOIN vm v ON v.id = s.vm_id WHERE s.host_id = $1
-UNION ALL SELECT d.kind, d.id, v.host_id FROM vm_source s JOIN vm v ON v.id = s.vm_id JOIN device d ON d.vm_id = v.id
+UNION ALL SELECT 1::int2, v.id, coalesce(v.host_id, s.host_id) FROM vm_source s JOIN vm v ON v.id = s.vm_id WHERE s.host_id = $1
+UNION ALL SELECT d.kind, d.id, coalesce(v.host_id, s.host_id) FROM vm_source s JOIN vm v ON v.id = s.vm_id JOIN device d ON d.vm_id = v.id
     WHERE s.host_id = $1
 UNION ALL SELECT kind, id, host_id FROM device WHERE host_id = $1 AND vm_id IS NULL
 ORDER BY kind, id";

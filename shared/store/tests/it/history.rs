@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use vmscope_model::access::Reach;
 use vmscope_model::catalogue::vm;
 use vmscope_model::{Cause, Entity, Gap, Group, Kind, Table, Tick, Value};
+use vmscope_store::entity::Reference;
 use vmscope_store::history::among::{self, Among, Sight};
 use vmscope_store::history::rank::{Ranking, rank};
 use vmscope_store::history::{self, Function, MAX_SAMPLES, Query, Step};
@@ -354,7 +355,6 @@ on_both_flavors! {
             let found = among::find(database.store(), kind, among, sight, 100).await.unwrap();
             found.into_iter().map(|thing| thing.id).collect::<Vec<_>>()
         };
-        use vmscope_store::entity::Reference;
         let named = Among::Things(vec![Reference::Vm(vm_uuid(2)), Reference::Vm(vm_uuid(0)), Reference::Vm(vm_uuid(99))]);
         assert_eq!(find(Kind::Vm, &named, all).await, [fleet.ids[2], fleet.ids[0]]);
         assert_eq!(find(Kind::Vm, &Among::All, all).await.len(), 6);

@@ -74,7 +74,7 @@ fn fold(behaviour: Behaviour, function: Function, pieces: &[Piece], intervals: &
     let some = |value: f64| (!pieces.is_empty()).then_some(value);
     let mut values: Vec<f64> = pieces.iter().map(|piece| piece.value).collect();
     match (function, behaviour) {
-        (Function::Count, Behaviour::Gauge) => some(float(values.len() as i64)),
+        (Function::Count, Behaviour::Gauge) => some(count(&values)),
         (Function::Count, Behaviour::Counter) => some(sum(pieces, |piece| piece.seconds)),
         (Function::Count, Behaviour::State(_)) => {
             (!intervals.is_empty()).then(|| sum(intervals, |piece| piece.seconds))
@@ -82,14 +82,14 @@ fn fold(behaviour: Behaviour, function: Function, pieces: &[Piece], intervals: &
         (Function::Last, _) | (_, Behaviour::State(_)) => values.last().copied(),
         (Function::Min, _) => values.into_iter().reduce(f64::min),
         (Function::Max, _) => values.into_iter().reduce(f64::max),
-        (Function::Avg, Behaviour::Gauge) => some(values.iter().sum::<f64>() / float(values.len() as i64)),
+        (Function::Avg, Behaviour::Gauge) => some(values.iter().sum::<f64>() / count(&values)),
         (Function::Avg, Behaviour::Counter) => {
             some(sum(pieces, |piece| piece.increase) / sum(pieces, |piece| piece.seconds))
         }
         (Function::P95, _) => {
             values.sort_by(f64::total_cmp);
-            let last = values.len().checked_sub(1)?;
-            let place = 0.95 * float(last as i64);
+            values.last()?;
+            let place = 0.95 * (count(&values) - 1.0);
             let (low, high) = (place.floor(), place.ceil());
             #[expect(
                 clippy::cast_possible_truncation,
@@ -131,6 +131,10 @@ fn intervals(samples: &Samples, steps: &[(i64, i64)], divisor: f64) -> Vec<Piece
         }
     }
     pieces
+}
+
+fn count(values: &[f64]) -> f64 {
+    values.iter().map(|_| 1.0).sum()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "small enough")]

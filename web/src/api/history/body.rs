@@ -125,17 +125,7 @@ impl HistoryQuery {
             let known = (1..=MAX_SHIFT_S).contains(&shift_s);
             fields.require(known, "compare.shift_s", Fault::Range(1, MAX_SHIFT_S.into()));
         }
-        match self.step {
-            StepWish::Seconds(seconds) => {
-                let known = (1..=MAX_STEP_S).contains(&seconds);
-                fields.require(known, "step", Fault::Range(1, MAX_STEP_S.into()));
-                let beside = seconds == 0 || shift_s.is_none_or(|shift_s| shift_s.is_multiple_of(seconds));
-                fields.require(beside, "compare.shift_s", Fault::NotMultiple(seconds));
-            }
-            // Samples of two periods have no common times.
-            StepWish::Word(StepWord::Raw) => fields.require(shift_s.is_none(), "compare", Fault::Conflict),
-            StepWish::Word(StepWord::Auto) => {}
-        }
+        beside(&mut fields, self.step, shift_s);
         let tier = self.tier.tier();
         let by_samples =
             self.function != HistoryFunction::P95 || !matches!(tier, Some(Tier::Hour | Tier::Day));
@@ -173,6 +163,21 @@ impl Asked {
             }
             .choose(),
         }
+    }
+}
+
+/// Requires a step that there is, and steps of the earlier period that lie beside the others.
+fn beside(fields: &mut Fields, step: StepWish, shift_s: Option<u32>) {
+    match step {
+        StepWish::Seconds(seconds) => {
+            let known = (1..=MAX_STEP_S).contains(&seconds);
+            fields.require(known, "step", Fault::Range(1, MAX_STEP_S.into()));
+            let beside = seconds == 0 || shift_s.is_none_or(|shift_s| shift_s.is_multiple_of(seconds));
+            fields.require(beside, "compare.shift_s", Fault::NotMultiple(seconds));
+        }
+        // Samples of two periods have no common times.
+        StepWish::Word(StepWord::Raw) => fields.require(shift_s.is_none(), "compare", Fault::Conflict),
+        StepWish::Word(StepWord::Auto) => {}
     }
 }
 

@@ -20,7 +20,7 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Problem};
 use crate::state::App;
 use axum::extract::State;
-use body::Asked;
+use body::{Asked, Order};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -148,19 +148,7 @@ pub(crate) async fn query_history(
     let asked = query.check()?;
     let mut things = things::find(&app, &caller, asked.kind, &asked.among, asked.top.is_some()).await?;
     if let Some(top) = &asked.top {
-        let ranking = Ranking {
-            kind: asked.kind,
-            entities: ids(&things),
-            metric: top.metric,
-            from: asked.from,
-            to: asked.to,
-            by: top.by.into(),
-            tier: asked.tier,
-            descending: top.descending,
-            count: top.count,
-        };
-        let ranked = rank::rank(&app.store, &ranking).await?;
-        things = in_order(things, &ranked.items).map(|(thing, _)| thing).collect();
+        things = first(&app, &asked, top, things).await?;
     }
     let query = Query {
         kind: asked.kind,
@@ -189,6 +177,23 @@ pub(crate) async fn query_history(
         gaps: gaps.into_iter().map(HistoryGap::from).collect(),
         truncated,
     }))
+}
+
+/// The first of the things, in order.
+async fn first(app: &App, asked: &Asked, top: &Order, things: Vec<Thing>) -> Result<Vec<Thing>, ApiError> {
+    let ranking = Ranking {
+        kind: asked.kind,
+        entities: ids(&things),
+        metric: top.metric,
+        from: asked.from,
+        to: asked.to,
+        by: top.by.into(),
+        tier: asked.tier,
+        descending: top.descending,
+        count: top.count,
+    };
+    let ranked = rank::rank(&app.store, &ranking).await?;
+    Ok(in_order(things, &ranked.items).map(|(thing, _)| thing).collect())
 }
 
 fn ids(things: &[Thing]) -> Vec<i32> {

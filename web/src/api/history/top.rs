@@ -55,6 +55,28 @@ const fn five_minutes() -> i64 {
     300
 }
 
+impl TopParams {
+    /// The metric's column, if all parameters make sense.
+    fn metric(&self) -> Result<usize, ApiError> {
+        let kind = Kind::from(self.kind);
+        if !(1..=MAX_TOP).contains(&self.n) {
+            return Err(ApiError::parameter(
+                "n",
+                format_args!("must be from 1 to {MAX_TOP}"),
+            ));
+        }
+        if !RANGE_S.contains(&self.range) {
+            let (least, most) = (RANGE_S.start(), RANGE_S.end());
+            let problem = format_args!("must be from {least} to {most}");
+            return Err(ApiError::parameter("range", problem));
+        }
+        catalogue::find(kind, &self.metric).ok_or_else(|| {
+            let problem = format_args!("{:?} is no metric of a {kind}", self.metric);
+            ApiError::parameter("metric", problem)
+        })
+    }
+}
+
 /// The first things in order of one metric.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TopList {
@@ -98,25 +120,7 @@ pub(crate) async fn get_top(
     Params(params): Params<TopParams>,
 ) -> Result<Envelope<TopList>, ApiError> {
     let kind = Kind::from(params.kind);
-    let metric = catalogue::find(kind, &params.metric).ok_or_else(|| {
-        ApiError::parameter(
-            "metric",
-            format_args!("{:?} is no metric of a {kind}", params.metric),
-        )
-    })?;
-    if !(1..=MAX_TOP).contains(&params.n) {
-        return Err(ApiError::parameter(
-            "n",
-            format_args!("must be from 1 to {MAX_TOP}"),
-        ));
-    }
-    if !RANGE_S.contains(&params.range) {
-        let (least, most) = (RANGE_S.start(), RANGE_S.end());
-        return Err(ApiError::parameter(
-            "range",
-            format_args!("must be from {least} to {most}"),
-        ));
-    }
+    let metric = params.metric()?;
     let to = Timestamp::now();
     let things = things::find(&app, &caller, kind, &Among::All, true).await?;
     let ranking = Ranking {

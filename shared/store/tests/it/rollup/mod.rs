@@ -12,12 +12,12 @@ use vmscope_store::testing::Database;
 /// Rolls every host that is due.
 pub(crate) async fn roll(store: &Store) -> Rolled {
     let mut roller = Roller::begin(store).await.unwrap().expect("nobody else rolls");
-    let mut rolled = Rolled::default();
+    let mut all = Rolled::default();
     for host in roller.due().await.unwrap() {
-        rolled += roller.roll(host).await.unwrap();
+        all += roller.roll(host).await.unwrap();
     }
     roller.end().await.unwrap();
-    rolled
+    all
 }
 
 /// All that the tiers say.
