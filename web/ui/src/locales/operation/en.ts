@@ -122,5 +122,8 @@ export default {
     database_size: 'Measuring the database',
     certificates_forgotten: 'Forgetting old certificates',
     audit_checkpoint: 'Signing the audit log',
+    rollup: 'Making hourly and daily figures',
+    vms_archived: 'Archiving machines that left',
+    exports_removed: 'Removing old exports',
   },
 }

@@ -123,5 +123,8 @@ export default {
     database_size: 'データベースの計測',
     certificates_forgotten: '古い証明書の記録の削除',
     audit_checkpoint: '監査ログへの署名',
+    rollup: '1 時間・1 日集計の作成',
+    vms_archived: 'いなくなった VM のアーカイブ',
+    exports_removed: '古いエクスポートの削除',
   },
 } satisfies Operation
