@@ -41,9 +41,28 @@ pub struct Config {
     /// How much agents may ask of it.
     #[serde(default)]
     pub limits: Limits,
+    /// What becomes of virtual machines that are gone.
+    #[serde(default)]
+    pub inventory: Inventory,
     /// What is logged.
     #[serde(default)]
     pub telemetry: telemetry::Config,
+}
+
+/// What becomes of virtual machines that are gone.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Inventory {
+    /// Hours for which a host reports without a machine before lists leave it out.
+    pub archive_after_hours: NonZeroU32,
+}
+
+impl Default for Inventory {
+    fn default() -> Self {
+        Self {
+            archive_after_hours: NonZeroU32::MIN.saturating_add(23),
+        }
+    }
 }
 
 /// The authority that `vmscope-collector ca init` made.
@@ -286,6 +305,7 @@ mod tests {
         let authority = documented.authority.expect("an authority");
         assert_eq!(authority.certificate_lifetime_s, default_certificate_lifetime_s());
         assert_eq!(documented.retention.raw_days.get(), 14);
+        assert_eq!(documented.inventory.archive_after_hours.get(), 24);
         assert_eq!(documented.database.rows_in_flight.get(), 250_000);
     }
 

@@ -8,6 +8,7 @@
 //! Invariants: what is acknowledged is committed; what is committed is committed once; memory is bounded whoever sends
 //! and however slow the database is.
 
+mod archive;
 mod audit;
 pub mod cli;
 pub mod config;
@@ -179,6 +180,11 @@ impl Part {
         let mut work = upkeep::spawn(&lifecycle, &database, &config);
         work.push(rollup::spawn(&lifecycle, &database, &metrics));
         work.extend(audit::spawn(&lifecycle, &database, keys));
+        work.push(archive::spawn(
+            &lifecycle,
+            &database,
+            config.inventory.archive_after_hours,
+        ));
         work.extend(job::spawn(
             &lifecycle,
             &database,

@@ -4,8 +4,9 @@ use crate::access::Access::{Login, Needs, OwnPassword, Public};
 use crate::access::Routes;
 use crate::api::extract::MAX_BODY_BYTES;
 use crate::api::{
-    agent, audit, document, export, gap, group, history, host, job, key, live, login, me, metric, overview, role,
-    series, session, setup, slow, system, token, totp, user, user_access, vm,
+    agent, audit, document, export, gap, group, group_member, history, host, job, key, label, live, login,
+    me, metric, overview, role, series, session, setup, slow, system, token, totp, user, user_access, vm,
+    vm_batch, vm_list, vm_manual, vm_statistics,
 };
 use crate::assets;
 use crate::auth::Visitor;
@@ -49,9 +50,18 @@ fn resources(routes: Routes) -> Routes {
         .route(Login, routes!(overview::get_overview))
         .route(Needs("host.read"), routes!(host::list_hosts))
         .route(Needs("host.read"), routes!(host::get_host))
-        .route(Needs("vm.read"), routes!(vm::list_vms))
+        .route(Needs("host.write"), routes!(label::set_host_labels))
+        .route(Needs("vm.read"), routes!(vm_list::list_vms))
         .route(Needs("vm.read"), routes!(vm::get_vm))
         .route(Needs("vm.read"), routes!(slow::get_slow))
+        .route(Needs("vm.read"), routes!(vm_statistics::get_vm_statistics))
+        .route(Needs("vm.write"), routes!(vm_batch::edit_vms))
+        .route(Needs("vm.write"), routes!(vm_manual::create_vm))
+        .route(
+            Needs("vm.write"),
+            routes!(vm_manual::change_vm, vm_manual::delete_vm),
+        )
+        .route(Needs("vm.write"), routes!(label::set_vm_labels))
         .route(Login, routes!(metric::list_metrics))
         .route(Login, routes!(series::get_series))
         .route(Login, routes!(history::query_history))
@@ -127,8 +137,9 @@ fn people(routes: Routes) -> Routes {
             Needs("group.write"),
             routes!(group::change_group, group::delete_group),
         )
-        .route(Needs("group.read"), routes!(group::list_members))
-        .route(Needs("group.write"), routes!(group::change_members))
+        .route(Needs("group.read"), routes!(group_member::list_members))
+        .route(Needs("group.write"), routes!(group_member::change_members))
+        .route(Needs("group.read"), routes!(group_member::preview_rule))
         .route(Needs("audit.read"), routes!(audit::list_audit))
         .route(Needs("audit.read"), routes!(audit::export_audit))
 }

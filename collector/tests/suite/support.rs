@@ -78,6 +78,7 @@ impl Site {
             storage: vmscope_storage::Config::default(),
             exports: config::Exports::default(),
             limits: config::Limits::default(),
+            inventory: config::Inventory::default(),
             telemetry: telemetry::Config::default(),
         };
         set(&mut config);

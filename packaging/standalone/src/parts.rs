@@ -85,6 +85,7 @@ async fn start_collector(
         storage: storage(data_dir),
         exports: vmscope_collector::config::Exports::default(),
         limits: vmscope_collector::config::Limits::default(),
+        inventory: vmscope_collector::config::Inventory::default(),
         telemetry: telemetry::Config::default(),
     };
     // Before the web service looks for its tables.

@@ -49,12 +49,16 @@ impl List {
         match self {
             Self::Vms(mut filter) => {
                 filter.reach = reach(rights, "vm.read")?;
-                Ok(Source::vms(export::vms(store, &filter).await?))
+                Ok(Source::vms(export::vms(store, &filter).await?, store))
             }
             Self::Hosts(mut filter) => {
                 filter.reach = reach(rights, "host.read")?;
                 filter.vm_reach = reach(rights, "vm.read").unwrap_or(Reach::Nothing);
-                Ok(Source::hosts(export::hosts(store, &filter).await?, store, filter))
+                Ok(Source::hosts(
+                    export::hosts(store, &filter).await?,
+                    store,
+                    filter.vm_reach,
+                ))
             }
             Self::Gaps(mut filter) => {
                 filter.reach = reach(rights, "ledger.read")?;

@@ -8,9 +8,11 @@ mod codec;
 pub mod entity;
 pub mod gap;
 pub mod guest;
+pub mod label;
 pub mod metric;
 pub mod rate;
 pub mod record;
+pub mod rule;
 pub mod sample;
 pub mod wire;
 

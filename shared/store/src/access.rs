@@ -43,14 +43,17 @@ pub enum Refusal {
     /// Something refers to it.
     #[error("it is in use")]
     InUse,
+    /// An agent says how it is.
+    #[error("an agent says how it is")]
+    NotManual,
     /// Every installation has it as it is.
     #[error("it is built in")]
     BuiltIn,
     /// Nobody would be left who may do everything.
     #[error("nobody would be left who may do everything")]
     LastAdministrator,
-    /// A role would inherit from itself.
-    #[error("the role would inherit from itself")]
+    /// A role would inherit from itself, or a group be a part of itself.
+    #[error("it would be a part of itself")]
     Cycle,
     /// It would give what the acting person does not hold.
     #[error("only somebody who has the permission {0} there may do this")]

@@ -3,7 +3,8 @@
 //! Ids are given once and never change; asking again gives the same. Any number of collectors may ask at once: what two
 //! insert at the same time, one of them inserts and both read.
 
-use crate::{Error, Store};
+use crate::{Error, Store, inventory};
+use deadpool_postgres::Object;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::GenericClient;
@@ -64,9 +65,9 @@ INSERT INTO host (uuid, name) VALUES ($1, $2) ON CONFLICT (uuid) DO NOTHING";
 /// # Errors
 /// The database's failures.
 pub async fn resolve(store: &Store, host_id: i32, entities: &[Entity]) -> Result<Vec<i32>, Error> {
-    let client = store.get().await?;
+    let mut client = store.get().await?;
     let vms: BTreeSet<VmId> = entities.iter().filter_map(vm_of).collect();
-    let vm_ids = resolve_vms(&**client, host_id, &vms).await?;
+    let vm_ids = known_vms(&mut client, host_id, &vms).await?;
     let devices: BTreeSet<Device> = entities
         .iter()
         .filter_map(|entity| Device::new(entity, &vm_ids))
@@ -150,11 +151,36 @@ impl Device {
     }
 }
 
-/// Database ids of VMs that a host samples; new ones are inserted with their UUID for a name.
+/// Database ids of VMs; new ones are made known and put into their groups at once.
+async fn known_vms(
+    client: &mut Object,
+    host_id: i32,
+    vms: &BTreeSet<VmId>,
+) -> Result<HashMap<VmId, i32>, Error> {
+    if vms.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let transaction = client
+        .transaction()
+        .await
+        .map_err(Error::statement("resolve_vms"))?;
+    let mut new = BTreeSet::new();
+    let ids = resolve_vms(&*transaction, host_id, vms, &mut new).await?;
+    inventory::refresh::refresh(&*transaction, &new).await?;
+    transaction
+        .commit()
+        .await
+        .map_err(Error::statement("resolve_vms"))?;
+    Ok(ids)
+}
+
+/// Database ids of VMs; those that are inserted, with their UUID for a name, are in `new` and have to be
+/// [refreshed](inventory::refresh::refresh) in the same transaction.
 pub(crate) async fn resolve_vms(
     client: &impl GenericClient,
     host_id: i32,
     vms: &BTreeSet<VmId>,
+    new: &mut BTreeSet<i32>,
 ) -> Result<HashMap<VmId, i32>, Error> {
     const SELECT_VMS: &str = "\
 -- select_vms
@@ -163,7 +189,7 @@ SELECT uuid, id FROM vm WHERE uuid = ANY ($1)";
     const INSERT_VMS: &str = "\
 -- insert_vms
 INSERT INTO vm (uuid, host_id, name) SELECT u, $2, u::text FROM unnest($1::uuid[]) AS u ORDER BY 1
-ON CONFLICT (uuid) DO NOTHING";
+ON CONFLICT (uuid) DO NOTHING RETURNING id";
     let mut ids = HashMap::with_capacity(vms.len());
     let mut unknown: Vec<Uuid> = vms.iter().map(|vm| vm.0).collect();
     for inserted in [false, true] {
@@ -171,10 +197,11 @@ ON CONFLICT (uuid) DO NOTHING";
             break;
         }
         if inserted {
-            client
-                .execute(INSERT_VMS, &[&unknown, &host_id])
+            let inserted = client
+                .query(INSERT_VMS, &[&unknown, &host_id])
                 .await
                 .map_err(Error::statement("insert_vms"))?;
+            new.extend(inserted.iter().map(|row| row.get::<_, i32>(0)));
         }
         let rows = client
             .query(SELECT_VMS, &[&unknown])

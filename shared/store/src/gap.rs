@@ -2,7 +2,7 @@
 
 use crate::access::{host_within, vm_within};
 use crate::entity::Reference;
-use crate::export::Selection;
+use crate::listing::Selection;
 use crate::{Error, Page, Paging, Store};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,12 +1,12 @@
 //! Hosts, as lists and pages show them.
 
 use crate::access::{host_within, vm_within};
-use crate::export::Selection;
-use crate::{Error, Order, Page, Paging, REPORTING_S, Store, page};
+use crate::listing::{self, Column, Conditions, Cursor, Part, Selection, Sorted};
+use crate::{Error, Order, Paging, REPORTING_S, Store, page};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 use vmscope_model::HostId;
 use vmscope_model::access::Reach;
 
@@ -45,100 +45,181 @@ pub struct Host {
     pub vms_by_state: Vec<(Option<i16>, i64)>,
 }
 
-/// By what hosts are sorted.
+/// By what hosts are sorted. What is not known comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Sort {
-    /// Name.
+    /// Name, in any case.
     #[default]
     Name,
     /// Time of the last sample.
     LastSampleAt,
+    /// Logical processors.
+    CpuCount,
+    /// Memory.
+    Memory,
+    /// When its agent first spoke.
+    FirstSeenAt,
+}
+
+impl Sorted for Sort {
+    fn column(self) -> Column {
+        match self {
+            Self::Name => Column::text("lower(h.name)"),
+            Self::LastSampleAt => {
+                Column::number("coalesce((extract(epoch FROM p.last_sample_at) * 1000000)::bigint, 0)")
+            }
+            Self::CpuCount => Column::number("h.cpu_count::bigint"),
+            Self::Memory => Column::number("h.memory_bytes"),
+            Self::FirstSeenAt => Column::number("(extract(epoch FROM h.first_seen_at) * 1000000)::bigint"),
+        }
+    }
 }
 
 /// Which hosts, in which order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Filter {
-    /// Part of the name in any case, or the beginning of the UUID; empty for all.
+    /// Part of the name, a label, the system, the processor or the hypervisor, in any case, or the beginning of the UUID; empty for all.
     pub search: String,
-    /// Only hosts within this. Neither reach is written down: whoever reads a filter again asks for those of that moment.
+    /// Only hosts with each of these labels: key, and the value unless any will do.
+    pub labels: Vec<(String, Option<String>)>,
+    /// Only hosts that report, or only others.
+    pub reporting: Option<bool>,
+    /// Only hosts within this.
     #[serde(skip)]
     pub reach: Reach,
     /// Of their virtual machines, only those within this are counted.
     #[serde(skip)]
     pub vm_reach: Reach,
-    /// Order.
-    pub order: Order<Sort>,
-    /// Page; an export has all.
+    /// Order; by name without.
+    pub order: Vec<Order<Sort>>,
+    /// Page; with a cursor, how many alone.
     #[serde(skip)]
     pub paging: Paging,
+    /// Only hosts behind this place.
+    #[serde(skip)]
+    pub cursor: Option<Cursor>,
 }
 
-/// A host with its newest sample's time.
-const HOST: &str = "
+/// The columns of a host with its newest sample's time, [`COLUMNS`] of them.
+static HOST: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
 SELECT h.id, h.uuid, h.name, h.os, h.kernel, h.cpu_model, h.cpu_count, h.memory_bytes, h.hypervisor, h.agent_version,
-    h.boot_at, h.first_seen_at, p.last_sample_at,
-    coalesce(p.last_sample_at >= now() - make_interval(secs => $1::int8::float8), false) AS reporting
+    h.boot_at, h.first_seen_at, p.last_sample_at, coalesce({REPORTS}, false) AS reporting"
+    )
+});
+
+/// How many columns a host has.
+const COLUMNS: usize = 14;
+
+const FROM: &str = "
 FROM host h
 LEFT JOIN LATERAL (
     SELECT max(last_tick_at) AS last_sample_at FROM ingest_progress WHERE host_id = h.id
 ) p ON true";
 
-/// The hosts of a filter.
-fn chosen() -> String {
-    let within = host_within("h.id", 4, 5);
-    format!("\nWHERE (h.name ILIKE $2 OR h.uuid::text LIKE $3)\n  AND {within}")
-}
+/// Its last sample was taken in the last [`REPORTING_S`].
+const REPORTS: &str = "p.last_sample_at >= now() - interval '15 s'";
+const _: () = assert!(REPORTING_S == 15, "REPORTS says so, too");
 
-/// The hosts of a filter in its order, on all pages.
-pub(crate) fn selection(filter: &Filter) -> Selection {
-    let column = match filter.order.by {
-        Sort::Name => "h.name",
-        Sort::LastSampleAt => "p.last_sample_at",
-    };
-    let order = filter.order.clause(column, "h.id");
-    let (name, uuid) = page::patterns(&filter.search);
-    Selection {
-        statement: format!("{HOST}{}\n{order}", chosen()),
-        parameters: vec![
-            Box::new(REPORTING_S),
-            Box::new(name),
-            Box::new(uuid),
-            Box::new(filter.reach.allowed().map(<[_]>::to_vec)),
-            Box::new(filter.reach.denied().to_vec()),
-        ],
+impl Filter {
+    /// The keys of the order.
+    pub fn keys(&self) -> Vec<Order<Sort>> {
+        if self.order.is_empty() {
+            vec![Order::default()]
+        } else {
+            self.order.clone()
+        }
+    }
+
+    /// Whether the cursor can come from a list in this order.
+    pub fn takes(&self, cursor: &Cursor) -> bool {
+        cursor.fits(&self.keys())
+    }
+
+    fn conditions(&self) -> Conditions {
+        let mut conditions = Conditions::default();
+        if !self.search.is_empty() {
+            let (anywhere, beginning) = page::patterns(&self.search);
+            let (anywhere, beginning) = (conditions.bind(anywhere), conditions.bind(beginning));
+            conditions.require(format!(
+                "(concat_ws(E'\\n', h.name, h.os, h.cpu_model, h.hypervisor,
+        (SELECT string_agg(l.key || '=' || l.value, E'\\n') FROM host_label l WHERE l.host_id = h.id)) ILIKE ${anywhere}
+      OR h.uuid::text LIKE ${beginning})"
+            ));
+        }
+        for (key, value) in &self.labels {
+            let key = conditions.bind(key.clone());
+            let value = value.clone().map(|value| conditions.bind(value));
+            let value = value.map_or_else(String::new, |n| format!(" AND l.value = ${n}"));
+            conditions.require(format!(
+                "h.id IN (SELECT l.host_id FROM host_label l WHERE l.key = ${key}{value})"
+            ));
+        }
+        match self.reporting {
+            None => {}
+            Some(true) => conditions.require(REPORTS),
+            Some(false) => conditions.require(format!("({REPORTS}) IS NOT TRUE")),
+        }
+        conditions.within(&self.reach, |allowed, denied| {
+            host_within("h.id", allowed, denied)
+        });
+        conditions
     }
 }
 
-/// Hosts, a page at a time.
+/// The statement of a filter, in its order, without a limit.
+pub(crate) fn selection(filter: &Filter) -> Selection {
+    let order = filter.keys();
+    let mut conditions = filter.conditions();
+    if let Some(cursor) = &filter.cursor {
+        conditions.behind(cursor, &order, "h.id");
+    }
+    let statement = format!(
+        "{}{}{FROM}{}{}",
+        *HOST,
+        listing::key_columns(&order),
+        conditions.clause(),
+        listing::order_by(&order, "h.id")
+    );
+    conditions.select(statement)
+}
+
+/// Hosts, a part at a time.
 ///
 /// # Errors
 /// The database's failures.
-pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Host>, Error> {
-    // The first parameter is the list's alone, but its type has to be known.
-    let count = format!(
-        "-- count_hosts\nSELECT count(*) FROM host h{}\n  AND $1::int8 IS NOT NULL",
-        chosen()
+pub async fn list(store: &Store, filter: &Filter) -> Result<Part<Host>, Error> {
+    let conditions = filter.conditions();
+    let statement = format!("-- count_hosts\nSELECT count(*){FROM}{}", conditions.clause());
+    let (count, page) = (conditions.select(statement), selection(filter));
+    let (limit, offset) = match filter.cursor {
+        Some(_) => (filter.paging.limit(), 0),
+        None => (filter.paging.limit(), filter.paging.offset()),
+    };
+    let statement = format!(
+        "-- list_hosts{} LIMIT {} OFFSET {offset}",
+        page.statement,
+        limit + 1
     );
-    let selection = selection(filter);
-    let statement = format!("-- list_hosts{} LIMIT $6 OFFSET $7", selection.statement);
-    let (limit, offset) = (filter.paging.limit(), filter.paging.offset());
-    let mut parameters = selection.parameters();
     let client = store.get().await?;
     let total = client
-        .query_one(&count, &parameters)
+        .query_one(&count.statement, &count.parameters())
         .await
         .map_err(Error::statement("count_hosts"))?;
-    parameters.extend::<[&(dyn ToSql + Sync); 2]>([&limit, &offset]);
-    let rows = client
-        .query(&statement, &parameters)
+    let mut rows = client
+        .query(&statement, &page.parameters())
         .await
         .map_err(Error::statement("list_hosts"))?;
     drop(client);
+    let next = listing::cut(&mut rows, limit, ("id", COLUMNS), &filter.keys());
     let mut items: Vec<Host> = rows.iter().map(host).collect();
     count_states(store, &mut items, &filter.vm_reach).await?;
-    Ok(Page {
+    Ok(Part {
         items,
         total: total.get(0),
+        next,
     })
 }
 
@@ -147,14 +228,11 @@ pub async fn list(store: &Store, filter: &Filter) -> Result<Page<Host>, Error> {
 /// # Errors
 /// The database's failures.
 pub async fn get(store: &Store, id: HostId, reach: &Reach, vm_reach: &Reach) -> Result<Option<Host>, Error> {
-    let within = host_within("h.id", 3, 4);
-    let statement = format!("-- get_host{HOST}\nWHERE h.uuid = $2 AND {within}");
+    let within = host_within("h.id", 2, 3);
+    let statement = format!("-- get_host{}{FROM}\nWHERE h.uuid = $1 AND {within}", *HOST);
     let client = store.get().await?;
     let rows = client
-        .query(
-            &statement,
-            &[&REPORTING_S, &id.0, &reach.allowed(), &reach.denied()],
-        )
+        .query(&statement, &[&id.0, &reach.allowed(), &reach.denied()])
         .await
         .map_err(Error::statement("get_host"))?;
     drop(client);
@@ -164,15 +242,12 @@ pub async fn get(store: &Store, id: HostId, reach: &Reach, vm_reach: &Reach) -> 
 }
 
 /// Counts the virtual machines of hosts, as far as they are within `reach`.
-///
-/// # Errors
-/// The database's failures.
 pub(crate) async fn count_states(store: &Store, hosts: &mut [Host], reach: &Reach) -> Result<(), Error> {
     let statement = format!(
         "-- host_states
 SELECT host_id,
     CASE WHEN last_seen_at >= now() - make_interval(secs => $2::int8::float8) THEN state END AS reported, count(*)
-FROM vm WHERE host_id = ANY ($1) AND {}
+FROM vm WHERE host_id = ANY ($1) AND archived_at IS NULL AND {}
 GROUP BY host_id, reported ORDER BY reported",
         vm_within("vm.id", 3, 4)
     );

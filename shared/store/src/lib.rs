@@ -12,6 +12,7 @@
 mod binary;
 mod error;
 mod instant;
+mod listing;
 mod page;
 mod pool;
 mod tier;
@@ -31,6 +32,8 @@ pub mod guest;
 pub mod history;
 pub mod host;
 pub mod ingest;
+pub mod inventory;
+pub mod label;
 pub mod live;
 pub mod lockout;
 pub mod login;
@@ -58,6 +61,7 @@ pub mod user;
 pub mod vm;
 
 pub use error::Error;
+pub use listing::{Cursor, Key, Part};
 pub use page::{Order, Page, Paging};
 pub use pool::Store;
 pub use schema::Flavor;

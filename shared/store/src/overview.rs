@@ -35,7 +35,7 @@ SELECT now(), (SELECT count(*) FROM host WHERE {}), (
     let by_state = format!(
         "-- overview_states
 SELECT CASE WHEN last_seen_at >= now() - make_interval(secs => $1::int8::float8) THEN state END AS reported, count(*)
-FROM vm WHERE {} GROUP BY reported ORDER BY reported",
+FROM vm WHERE archived_at IS NULL AND {} GROUP BY reported ORDER BY reported",
         vm_within("vm.id", 2, 3)
     );
     let client = store.get().await?;

@@ -2,7 +2,7 @@
 
 use crate::api::extract::{Body, ExportParams, Nothing, Params};
 use crate::api::series::{self, Function};
-use crate::api::{entity, gap, host, vm};
+use crate::api::{entity, gap, host, vm_list};
 use crate::auth::Caller;
 use crate::download;
 use crate::error::{ApiError, Fault, Fields, Problem};
@@ -78,15 +78,15 @@ pub struct FormatParams {
 }
 
 /// The virtual machines of a list, on all its pages, as a file. The page is ignored.
-#[utoipa::path(get, path = "/vms/export", tag = "exports", params(vm::VmParams, FormatParams),
+#[utoipa::path(get, path = "/vms/export", tag = "exports", params(vm_list::VmParams, FormatParams),
     responses((status = 200, description = "The file", body = String, content_type = "text/csv"),
         (status = 429, description = "42900 too many requests, 42902 too many exports", body = Problem)))]
 pub(crate) async fn export_vms(
     State(app): State<App>,
     caller: Caller,
-    ExportParams { format, list }: ExportParams<vm::VmParams>,
+    ExportParams { format, list }: ExportParams<vm_list::VmParams>,
 ) -> Result<Response, ApiError> {
-    let list = List::Vms(vm::filter(list, &caller)?);
+    let list = List::Vms(vm_list::filter(&list, &caller)?);
     download::send(&app, &caller, format.into(), list).await
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn export_hosts(
     caller: Caller,
     ExportParams { format, list }: ExportParams<host::HostParams>,
 ) -> Result<Response, ApiError> {
-    let list = List::Hosts(host::filter(list, &caller)?);
+    let list = List::Hosts(host::filter(&list, &caller)?);
     download::send(&app, &caller, format.into(), list).await
 }
 

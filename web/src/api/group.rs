@@ -1,9 +1,8 @@
 //! Groups of virtual machines: what grants are scoped to.
 
+use crate::api::counts::number;
 use crate::api::extract::{Body, Id, Nothing, Params};
 use crate::api::page::{self, Page};
-use crate::api::user_access::Items;
-use crate::api::vm::HostReference;
 use crate::api::{Empty, Envelope};
 use crate::auth::Caller;
 use crate::error::{ApiError, Fault, Fields};
@@ -11,19 +10,20 @@ use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use vmscope_model::VmId;
 use vmscope_model::access::Subject;
-use vmscope_model::catalogue::state;
+use vmscope_model::rule::Rule;
+use vmscope_store::access::{Failure, Refusal};
 use vmscope_store::group;
 
 /// Most characters of a name.
 const MAX_NAME: usize = 64;
 /// Most characters of a description.
 const MAX_DESCRIPTION: usize = 500;
-/// Most virtual machines that one request puts in or takes out.
-const MAX_CHANGES: usize = 1_000;
+/// Most groups within one.
+const MAX_CHILDREN: usize = 100;
 const READ: &str = "group.read";
 const WRITE: &str = "group.write";
 
@@ -39,20 +39,67 @@ pub struct VmGroup {
     pub description: String,
     /// How many virtual machines are in it.
     pub members: i64,
+    /// The rule that puts machines into it; null for none.
+    #[schema(required, example = "label.env = prod and host in (a, b)")]
+    pub rule: Option<String>,
+    /// The groups whose machines are in it, too, as far as the caller may see them.
+    pub children: Vec<GroupReference>,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
-impl From<group::Group> for VmGroup {
-    fn from(group: group::Group) -> Self {
+/// A group by its name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GroupReference {
+    /// Its id.
+    #[schema(format = "uuid")]
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl VmGroup {
+    fn new(group: group::Group, names: &HashMap<Uuid, String>) -> Self {
+        let children = group.children.iter().filter_map(|id| {
+            Some(GroupReference {
+                id: id.to_string(),
+                name: names.get(id)?.clone(),
+            })
+        });
         Self {
             id: group.id.to_string(),
             name: group.name,
             description: group.description,
             members: group.members,
+            rule: group.rule,
+            children: children.collect(),
             created_at: group.created_at,
         }
     }
+}
+
+/// These groups, with the names of their parts.
+async fn shown(app: &App, caller: &Caller, groups: Vec<group::Group>) -> Result<Vec<VmGroup>, ApiError> {
+    let seen = caller.reach(READ)?;
+    let children = groups.iter().flat_map(|group| &group.children).copied();
+    let children: Vec<Uuid> = children
+        .filter(|id| seen.includes(&Subject::within([*id])))
+        .collect();
+    let names = if children.is_empty() {
+        HashMap::new()
+    } else {
+        group::names(&app.store, &children).await?
+    };
+    Ok(groups
+        .into_iter()
+        .map(|group| VmGroup::new(group, &names))
+        .collect())
+}
+
+/// This group, with the names of its parts.
+async fn shown_one(app: &App, caller: &Caller, group: group::Group) -> Result<Envelope<VmGroup>, ApiError> {
+    let shown = shown(app, caller, vec![group]).await?.pop();
+    shown.map(Envelope::ok).ok_or(ApiError::Internal)
 }
 
 /// Which groups.
@@ -94,10 +141,14 @@ pub(crate) async fn list_groups(
         reach: caller.reach(READ)?,
         paging,
     };
-    Ok(Envelope::ok(page::of(
-        group::list(&app.store, &filter).await?,
-        paging,
-    )))
+    let found = group::list(&app.store, &filter).await?;
+    let (total, items) = (found.total, shown(&app, &caller, found.items).await?);
+    Ok(Envelope::ok(Page {
+        items,
+        page: paging.page,
+        page_size: paging.page_size,
+        total: number(total),
+    }))
 }
 
 /// One group.
@@ -109,11 +160,12 @@ pub(crate) async fn get_group(
     Id(id): Id<Uuid>,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<VmGroup>, ApiError> {
-    Ok(Envelope::ok(visible(&app, &caller, id).await?.into()))
+    let group = visible(&app, &caller, id).await?;
+    shown_one(&app, &caller, group).await
 }
 
 /// The group, if the caller may see it: what is out of his reach does not exist for him.
-async fn visible(app: &App, caller: &Caller, id: Uuid) -> Result<group::Group, ApiError> {
+pub(super) async fn visible(app: &App, caller: &Caller, id: Uuid) -> Result<group::Group, ApiError> {
     if !caller.reach(READ)?.includes(&Subject::within([id])) {
         return Err(ApiError::NotFound);
     }
@@ -121,7 +173,7 @@ async fn visible(app: &App, caller: &Caller, id: Uuid) -> Result<group::Group, A
 }
 
 /// The group, if the caller may change it.
-async fn changeable(app: &App, caller: &Caller, id: Uuid) -> Result<group::Group, ApiError> {
+pub(super) async fn changeable(app: &App, caller: &Caller, id: Uuid) -> Result<group::Group, ApiError> {
     let group = visible(app, caller, id).await?;
     caller.require(WRITE, &Subject::within([id]))?;
     Ok(group)
@@ -138,6 +190,12 @@ pub struct GroupDefinition {
     #[serde(default)]
     #[schema(max_length = 500)]
     description: String,
+    /// The rule that puts machines into it; empty for none. What is left out stays as it is.
+    #[schema(max_length = 2000, example = "label.env = prod and host in (a, b)")]
+    rule: Option<String>,
+    /// The groups whose machines are to be in it, too. What is left out stays as it is, and so do those that the caller may not see.
+    #[schema(max_items = 100)]
+    children: Option<BTreeSet<Uuid>>,
 }
 
 impl GroupDefinition {
@@ -145,15 +203,49 @@ impl GroupDefinition {
         let mut fields = Fields::default();
         fields.text("name", &self.name, 1, MAX_NAME);
         fields.text("description", &self.description, 0, MAX_DESCRIPTION);
+        let rule = self.rule.as_deref().filter(|rule| !rule.trim().is_empty());
+        if let Some(Err(error)) = rule.map(str::parse::<Rule>) {
+            fields.refuse("rule", Fault::Rule(error));
+        }
+        let parts = self.children.as_ref().map_or(0, BTreeSet::len);
+        fields.require(parts <= MAX_CHILDREN, "children", Fault::TooLong(MAX_CHILDREN));
         fields.check()?;
         Ok(group::Definition {
             name: self.name.trim().to_owned(),
             description: self.description.trim().to_owned(),
+            rule: self.rule,
+            children: self.children.map(|children| children.into_iter().collect()),
         })
     }
 }
 
-/// Makes an empty group. Needs the permission for everything.
+/// Refuses parts that the caller may not see; what he does not see of `before` stays.
+fn check_children(
+    caller: &Caller,
+    definition: &mut group::Definition,
+    before: &[Uuid],
+) -> Result<(), ApiError> {
+    let seen = caller.reach(READ)?;
+    let is_seen = |id: &Uuid| seen.includes(&Subject::within([*id]));
+    let Some(children) = &mut definition.children else {
+        return Ok(());
+    };
+    if !children.iter().all(is_seen) {
+        return Err(ApiError::field("children", Fault::NotFound));
+    }
+    children.extend(before.iter().filter(|id| !is_seen(id)));
+    Ok(())
+}
+
+/// A part that is not there is a matter of its field.
+fn explain(failure: Failure) -> ApiError {
+    match failure {
+        Failure::Refused(Refusal::Unknown("part")) => ApiError::field("children", Fault::NotFound),
+        other => other.into(),
+    }
+}
+
+/// Makes a group. Needs the permission for everything.
 #[utoipa::path(post, path = "/groups", tag = "groups", request_body = GroupDefinition, responses(
     (status = 200, description = "The group", body = Envelope<VmGroup>),
     (status = 409, description = "40900 name taken", body = crate::error::Problem)))]
@@ -163,26 +255,29 @@ pub(crate) async fn create_group(
     Body(definition): Body<GroupDefinition>,
 ) -> Result<Envelope<VmGroup>, ApiError> {
     caller.require(WRITE, &Subject::installation())?;
-    let definition = definition.check()?;
-    let made = group::create(&app.store, &caller.context(), &definition).await?;
-    Ok(Envelope::ok(made.into()))
+    let mut definition = definition.check()?;
+    check_children(&caller, &mut definition, &[])?;
+    let made = group::create(&app.store, &caller.context(), caller.authority(), &definition).await;
+    shown_one(&app, &caller, made.map_err(explain)?).await
 }
 
-/// Gives a group another name and description.
+/// Gives a group another name, description, rule and parts. A rule or a part goes on putting machines into the group: who changes one must hold
+/// everywhere all that roles give and deny within the group, and within those that it is a part of.
 #[utoipa::path(patch, path = "/groups/{id}", tag = "groups", request_body = GroupDefinition,
     params(("id" = Uuid, Path, description = "The group")), responses(
     (status = 200, description = "The group", body = Envelope<VmGroup>),
-    (status = 409, description = "40900 name taken", body = crate::error::Problem)))]
+    (status = 409, description = "40900 name taken, 40904 it would be a part of itself", body = crate::error::Problem)))]
 pub(crate) async fn change_group(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<Uuid>,
     Body(definition): Body<GroupDefinition>,
 ) -> Result<Envelope<VmGroup>, ApiError> {
-    let definition = definition.check()?;
-    changeable(&app, &caller, id).await?;
-    let changed = group::update(&app.store, &caller.context(), id, &definition).await?;
-    Ok(Envelope::ok(changed.into()))
+    let mut definition = definition.check()?;
+    let before = changeable(&app, &caller, id).await?;
+    check_children(&caller, &mut definition, &before.children)?;
+    let changed = group::update(&app.store, &caller.context(), caller.authority(), id, &definition).await;
+    shown_one(&app, &caller, changed.map_err(explain)?).await
 }
 
 /// Deletes a group that no grant is scoped to. Its virtual machines stay. Needs the permission for everything.
@@ -197,167 +292,6 @@ pub(crate) async fn delete_group(
 ) -> Result<Envelope<Empty>, ApiError> {
     visible(&app, &caller, id).await?;
     caller.require(WRITE, &Subject::installation())?;
-    group::delete(&app.store, &caller.context(), id).await?;
+    group::delete(&app.store, &caller.context(), caller.authority(), id).await?;
     Ok(Envelope::ok(Empty))
-}
-
-/// A virtual machine in a group.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Member {
-    /// Its UUID.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Where it is.
-    pub host: HostReference,
-    /// Its state; null before the first sample.
-    #[schema(required)]
-    pub state: Option<&'static str>,
-}
-
-impl From<group::Member> for Member {
-    fn from(member: group::Member) -> Self {
-        Self {
-            id: member.vm.to_string(),
-            name: member.name,
-            host: HostReference {
-                id: member.host.to_string(),
-                name: member.host_name,
-            },
-            state: member.state.and_then(|code| state::name(state::VM, code.into())),
-        }
-    }
-}
-
-/// Which page.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub struct MemberParams {
-    /// Number of the page, from 1.
-    #[param(minimum = 1, maximum = 100_000, default = 1)]
-    page: u32,
-    /// Most items a page.
-    #[param(minimum = 1, maximum = 500, default = 50)]
-    page_size: u32,
-}
-
-impl Default for MemberParams {
-    fn default() -> Self {
-        Self {
-            page: 1,
-            page_size: page::DEFAULT_SIZE,
-        }
-    }
-}
-
-/// The virtual machines of a group, by name, a page at a time.
-#[utoipa::path(get, path = "/groups/{id}/members", tag = "groups",
-    params(("id" = Uuid, Path, description = "The group"), MemberParams),
-    responses((status = 200, description = "One page", body = Envelope<Page<Member>>)))]
-pub(crate) async fn list_members(
-    State(app): State<App>,
-    caller: Caller,
-    Id(id): Id<Uuid>,
-    Params(params): Params<MemberParams>,
-) -> Result<Envelope<Page<Member>>, ApiError> {
-    let paging = page::check(params.page, params.page_size)?;
-    visible(&app, &caller, id).await?;
-    let members = group::members(&app.store, id, paging).await?;
-    Ok(Envelope::ok(page::of(members, paging)))
-}
-
-/// Virtual machines to put in and to take out.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MemberChanges {
-    /// UUIDs of those to put in.
-    #[serde(default)]
-    #[schema(max_items = 1000)]
-    add: Vec<Uuid>,
-    /// UUIDs of those to take out.
-    #[serde(default)]
-    #[schema(max_items = 1000)]
-    remove: Vec<Uuid>,
-}
-
-/// What became of one.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct MemberResult {
-    /// The virtual machine's UUID.
-    pub vm: String,
-    /// What became of it.
-    pub result: MemberOutcome,
-}
-
-/// What became of a virtual machine that was to be put in or taken out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MemberOutcome {
-    /// It is in now.
-    Added,
-    /// It was in before.
-    AlreadyIn,
-    /// It is out now.
-    Removed,
-    /// It was not in.
-    NotIn,
-    /// It would give somebody what the caller may not do there himself.
-    Denied,
-    /// There is no such virtual machine, or the caller may not see it.
-    Unknown,
-}
-
-impl From<group::MemberChange> for MemberOutcome {
-    fn from(change: group::MemberChange) -> Self {
-        match change {
-            group::MemberChange::Added => Self::Added,
-            group::MemberChange::AlreadyIn => Self::AlreadyIn,
-            group::MemberChange::Removed => Self::Removed,
-            group::MemberChange::NotIn => Self::NotIn,
-            group::MemberChange::Denied => Self::Denied,
-            group::MemberChange::Unknown => Self::Unknown,
-        }
-    }
-}
-
-/// Puts virtual machines into a group and takes others out. Who sees the group only can't add to it what he may not see otherwise.
-#[utoipa::path(put, path = "/groups/{id}/members", tag = "groups", request_body = MemberChanges,
-    params(("id" = Uuid, Path, description = "The group")),
-    responses((status = 200, description = "What became of each", body = Envelope<Items<MemberResult>>)))]
-pub(crate) async fn change_members(
-    State(app): State<App>,
-    caller: Caller,
-    Id(id): Id<Uuid>,
-    Body(changes): Body<MemberChanges>,
-) -> Result<Envelope<Items<MemberResult>>, ApiError> {
-    let mut fields = Fields::default();
-    fields.require(
-        changes.add.len() <= MAX_CHANGES,
-        "add",
-        Fault::TooLong(MAX_CHANGES),
-    );
-    fields.require(
-        changes.remove.len() <= MAX_CHANGES,
-        "remove",
-        Fault::TooLong(MAX_CHANGES),
-    );
-    fields.check()?;
-    changeable(&app, &caller, id).await?;
-    let ids = |list: Vec<Uuid>| list.into_iter().map(VmId).collect::<Vec<VmId>>();
-    let wanted = group::Wanted {
-        add: ids(changes.add),
-        remove: ids(changes.remove),
-        reach: caller.reach("vm.read")?,
-    };
-    let results =
-        group::change_members(&app.store, &caller.context(), caller.authority(), id, &wanted).await?;
-    let items = results
-        .into_iter()
-        .map(|(vm, change)| MemberResult {
-            vm: vm.to_string(),
-            result: change.into(),
-        })
-        .collect();
-    Ok(Envelope::ok(Items { items }))
 }

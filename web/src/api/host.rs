@@ -3,7 +3,8 @@
 use crate::api::Envelope;
 use crate::api::counts::{by_name, number};
 use crate::api::extract::{Id, Nothing, Params};
-use crate::api::page::{self, Page};
+use crate::api::label;
+use crate::api::page::{self, Slice, Wanted};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::state::App;
@@ -12,9 +13,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
+use vmscope_model::label::Labels;
 use vmscope_model::{HostId, Kind};
 use vmscope_store::entity::Reference;
-use vmscope_store::{Order, host};
+use vmscope_store::host;
 
 /// A hypervisor host. Facts that its agent could not read are empty or 0.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,6 +53,9 @@ pub struct Host {
     /// Its VMs, counted by state; those without a sample in the last 15 s are `silent`.
     #[schema(example = json!({"running": 3, "silent": 1}))]
     pub vms_by_state: BTreeMap<String, u64>,
+    /// Its labels.
+    #[schema(example = json!({"rack": "12"}))]
+    pub labels: Labels,
 }
 
 /// A host with its devices.
@@ -88,55 +93,38 @@ pub enum DeviceKind {
     Nic,
 }
 
-/// Orders of the list of hosts; `-` is descending.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
-pub enum HostSort {
-    /// By name.
-    #[default]
-    #[serde(rename = "name")]
-    Name,
-    /// By name, backwards.
-    #[serde(rename = "-name")]
-    NameDescending,
-    /// Longest silent first.
-    #[serde(rename = "last_sample_at")]
-    LastSample,
-    /// Latest sample first.
-    #[serde(rename = "-last_sample_at")]
-    LastSampleDescending,
-}
-
 /// Which hosts.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct HostParams {
     /// Number of the page, from 1.
     #[param(minimum = 1, maximum = 100_000, default = 1)]
-    page: u32,
+    page: Option<u32>,
     /// Most items a page.
     #[param(minimum = 1, maximum = 500, default = 50)]
-    page_size: u32,
-    /// Only hosts whose name contains this, in any case, or whose UUID begins with it.
+    page_size: Option<u32>,
+    /// Instead of a page: where to go on, `next_cursor` of the part before.
+    cursor: Option<String>,
+    /// Instead of a page: most items.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// Only hosts with this in the name, a label, the system, the processor or the hypervisor, in any case; or whose UUID begins with it.
     q: String,
-    /// Order; by name when not given.
-    #[param(inline)]
-    sort: HostSort,
+    /// Order: `name`, `last_sample_at`, `cpu_count`, `memory`, `first_seen_at`, up to four with commas between them, `-` for
+    /// descending; by name when not given.
+    #[param(example = "-last_sample_at,name")]
+    sort: String,
+    /// Only hosts with these labels, with commas between them: `key=value`, or `key` for any value. A comma in a value is `\\,`.
+    #[param(example = "rack=12")]
+    label: String,
+    /// Only hosts with a sample in the last 15 s, or only others.
+    reporting: Option<bool>,
 }
 
-impl Default for HostParams {
-    fn default() -> Self {
-        Self {
-            page: 1,
-            page_size: page::DEFAULT_SIZE,
-            q: String::new(),
-            sort: HostSort::default(),
-        }
-    }
-}
-
-impl From<host::Host> for Host {
-    fn from(host: host::Host) -> Self {
+impl Host {
+    /// A host with its labels.
+    fn new(host: host::Host, labels: Labels) -> Self {
         Self {
             id: host.id.to_string(),
             name: host.name,
@@ -152,20 +140,33 @@ impl From<host::Host> for Host {
             last_sample_at: host.last_sample_at,
             reporting: host.reporting,
             vms_by_state: by_name(&host.vms_by_state),
+            labels,
         }
     }
 }
 
-impl HostSort {
-    const fn order(self) -> Order<host::Sort> {
-        let (by, descending) = match self {
-            Self::Name => (host::Sort::Name, false),
-            Self::NameDescending => (host::Sort::Name, true),
-            Self::LastSample => (host::Sort::LastSampleAt, false),
-            Self::LastSampleDescending => (host::Sort::LastSampleAt, true),
-        };
-        Order { by, descending }
-    }
+fn sort(name: &str) -> Option<host::Sort> {
+    Some(match name {
+        "name" => host::Sort::Name,
+        "last_sample_at" => host::Sort::LastSampleAt,
+        "cpu_count" => host::Sort::CpuCount,
+        "memory" => host::Sort::Memory,
+        "first_seen_at" => host::Sort::FirstSeenAt,
+        _ => return None,
+    })
+}
+
+/// What these parameters choose of what the caller may see, on all pages.
+pub(super) fn filter(params: &HostParams, caller: &Caller) -> Result<host::Filter, ApiError> {
+    Ok(host::Filter {
+        search: params.q.trim().to_owned(),
+        labels: label::wanted(&params.label)?,
+        reporting: params.reporting,
+        reach: caller.reach("host.read")?,
+        vm_reach: caller.reach_or_nothing("vm.read")?,
+        order: page::order(&params.sort, sort)?,
+        ..host::Filter::default()
+    })
 }
 
 /// The devices of a host or VM. Those of kinds that are no devices do not exist.
@@ -188,30 +189,33 @@ pub(super) async fn devices(app: &App, owner: Reference) -> Result<Vec<Device>, 
         .collect())
 }
 
-/// What is asked for, once it is known to make sense, within the caller's reach.
-pub(super) fn filter(params: HostParams, caller: &Caller) -> Result<host::Filter, ApiError> {
-    Ok(host::Filter {
-        paging: page::check(params.page, params.page_size)?,
-        search: params.q,
-        reach: caller.reach("host.read")?,
-        vm_reach: caller.reach_or_nothing("vm.read")?,
-        order: params.sort.order(),
-    })
-}
-
-/// Hosts, a page at a time.
+/// Hosts, a page at a time, or one part after another.
 #[utoipa::path(get, path = "/hosts", tag = "hosts", params(HostParams),
-    responses((status = 200, description = "One page", body = Envelope<Page<Host>>)))]
+    responses((status = 200, description = "One part", body = Envelope<Slice<Host>>)))]
 pub(crate) async fn list_hosts(
     State(app): State<App>,
     caller: Caller,
     Params(params): Params<HostParams>,
-) -> Result<Envelope<Page<Host>>, ApiError> {
-    let filter = filter(params, &caller)?;
-    Ok(Envelope::ok(page::of(
-        host::list(&app.store, &filter).await?,
-        filter.paging,
-    )))
+) -> Result<Envelope<Slice<Host>>, ApiError> {
+    let wanted = Wanted::new(
+        (params.page, params.page_size),
+        (params.cursor.as_deref(), params.limit),
+        &params.sort,
+    )?;
+    let filter = host::Filter {
+        paging: wanted.paging,
+        cursor: wanted.cursor.clone(),
+        ..filter(&params, &caller)?
+    };
+    wanted.require(|cursor| filter.takes(cursor))?;
+    let part = host::list(&app.store, &filter).await?;
+    let numbers: Vec<i32> = part.items.iter().map(|host| host.host_id).collect();
+    let mut labels = vmscope_store::label::of_hosts(&app.store, &numbers).await?;
+    let items = part.items.into_iter().map(|host| {
+        let labels = labels.remove(&host.host_id).unwrap_or_default();
+        Host::new(host, labels)
+    });
+    Ok(Envelope::ok(wanted.slice(items.collect(), part.total, part.next)))
 }
 
 /// One host with its devices.
@@ -226,7 +230,11 @@ pub(crate) async fn get_host(
 ) -> Result<Envelope<HostDetail>, ApiError> {
     let (reach, vm_reach) = (caller.reach("host.read")?, caller.reach_or_nothing("vm.read")?);
     let found = host::get(&app.store, id, &reach, &vm_reach).await?;
-    let host = found.ok_or(ApiError::NotFound)?.into();
+    let host = found.ok_or(ApiError::NotFound)?;
+    let labels = vmscope_store::label::of_hosts(&app.store, &[host.host_id])
+        .await?
+        .remove(&host.host_id);
     let devices = devices(&app, Reference::Host(id)).await?;
+    let host = Host::new(host, labels.unwrap_or_default());
     Ok(Envelope::ok(HostDetail { host, devices }))
 }

@@ -4,7 +4,7 @@ use crate::api::counts::number;
 use crate::api::export::{ExportFormat, HistoryExport};
 use crate::api::extract::{self, Body, Id, Nothing, Params};
 use crate::api::page::{self, Page};
-use crate::api::{Envelope, gap, host, vm};
+use crate::api::{Envelope, gap, host, vm_list};
 use crate::auth::Caller;
 use crate::download;
 use crate::error::{ApiError, Fault, Problem};
@@ -246,8 +246,8 @@ pub(crate) async fn create_export(
 /// The list that is meant, once it is known to make sense.
 fn checked(what: Exported, query: Json, caller: &Caller) -> Result<List, ApiError> {
     Ok(match what {
-        Exported::Vms => List::Vms(vm::filter(extract::part("query", query)?, caller)?),
-        Exported::Hosts => List::Hosts(host::filter(extract::part("query", query)?, caller)?),
+        Exported::Vms => List::Vms(vm_list::filter(&extract::part("query", query)?, caller)?),
+        Exported::Hosts => List::Hosts(host::filter(&extract::part("query", query)?, caller)?),
         Exported::Gaps => List::Gaps(gap::filter(extract::part("query", query)?, caller)?),
         // The format is said beside the query, once.
         Exported::History if query.get("format").is_some() => {

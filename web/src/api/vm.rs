@@ -1,22 +1,23 @@
 //! Virtual machines.
 
 use crate::api::Envelope;
-use crate::api::counts::SILENT;
 use crate::api::extract::{Id, Nothing, Params};
+use crate::api::group_member::MemberSource;
 use crate::api::guest::Guest;
 use crate::api::host::{Device, devices};
-use crate::api::page::{self, Page};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::state::App;
 use axum::extract::State;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
+use vmscope_model::VmId;
+use vmscope_model::access::Subject;
 use vmscope_model::catalogue::state;
-use vmscope_model::{HostId, VmId};
+use vmscope_model::label::Labels;
 use vmscope_store::entity::Reference;
-use vmscope_store::{Order, vm};
+use vmscope_store::{group, label, vm};
 
 /// A virtual machine. Values come from its latest sample; null when it has none.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,8 +27,9 @@ pub struct Vm {
     pub id: String,
     /// Name of its domain.
     pub name: String,
-    /// Where it runs.
-    pub host: HostReference,
+    /// Where it runs; null for a manual one that is nowhere.
+    #[schema(required)]
+    pub host: Option<HostReference>,
     /// Name of the last known state, which holds while `reporting`; null before the first sample.
     #[schema(required, example = "running")]
     pub state: Option<String>,
@@ -53,6 +55,16 @@ pub struct Vm {
     /// When its last stored sample was taken.
     #[schema(required)]
     pub last_sample_at: Option<Timestamp>,
+    /// Somebody entered it: no agent sees it.
+    pub manual: bool,
+    /// What somebody wrote about it.
+    pub description: String,
+    /// Since when lists leave it out, because its host does not have it any more; null when they show it.
+    #[schema(required)]
+    pub archived_at: Option<Timestamp>,
+    /// Its labels.
+    #[schema(example = json!({"env": "prod"}))]
+    pub labels: Labels,
 }
 
 /// The host of a VM.
@@ -76,87 +88,35 @@ pub struct VmDetail {
     /// What the system inside of it says; null when it never said anything (it has no guest agent, or nobody asks it).
     #[schema(required)]
     pub guest: Option<Guest>,
+    /// The groups that it is in, as far as the caller may see them, by name.
+    pub groups: Vec<VmMembership>,
 }
 
-/// Orders of the list of VMs; `-` is descending.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
-pub enum VmSort {
-    /// By name.
-    #[default]
-    #[serde(rename = "name")]
-    Name,
-    /// By name, backwards.
-    #[serde(rename = "-name")]
-    NameDescending,
-    /// By state.
-    #[serde(rename = "state")]
-    State,
-    /// By state, backwards.
-    #[serde(rename = "-state")]
-    StateDescending,
-    /// By name of the host.
-    #[serde(rename = "host")]
-    Host,
-    /// By name of the host, backwards.
-    #[serde(rename = "-host")]
-    HostDescending,
-    /// Longest silent first.
-    #[serde(rename = "last_sample_at")]
-    LastSample,
-    /// Latest sample first.
-    #[serde(rename = "-last_sample_at")]
-    LastSampleDescending,
+/// A group that a VM is in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VmMembership {
+    /// Its id.
+    #[schema(format = "uuid")]
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Why it is in it.
+    pub sources: Vec<MemberSource>,
 }
 
-/// Which VMs.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub struct VmParams {
-    /// Number of the page, from 1.
-    #[param(minimum = 1, maximum = 100_000, default = 1)]
-    page: u32,
-    /// Most items a page.
-    #[param(minimum = 1, maximum = 500, default = 50)]
-    page_size: u32,
-    /// Only VMs whose name contains this, in any case, or whose UUID begins with it.
-    q: String,
-    /// Order; by name when not given.
-    #[param(inline)]
-    sort: VmSort,
-    /// Only VMs that report this state, by name; `silent` for those without a sample in the last 15 s.
-    #[param(example = "running")]
-    state: Option<String>,
-    /// Only VMs on this host, by UUID.
-    #[param(value_type = Option<String>, format = "uuid")]
-    host: Option<HostId>,
-}
-
-impl Default for VmParams {
-    fn default() -> Self {
-        Self {
-            page: 1,
-            page_size: page::DEFAULT_SIZE,
-            q: String::new(),
-            sort: VmSort::default(),
-            state: None,
-            host: None,
-        }
-    }
-}
-
-impl From<vm::Vm> for Vm {
-    fn from(vm: vm::Vm) -> Self {
+impl Vm {
+    /// A VM with its labels.
+    pub(super) fn new(vm: vm::Vm, labels: Labels) -> Self {
         let code = vm.state.map(i64::from);
         let reason = code.zip(vm.state_reason.map(i64::from));
         let source = vm.memory_used_source.map(i64::from);
         Self {
             id: vm.id.to_string(),
             name: vm.name,
-            host: HostReference {
-                id: vm.host.to_string(),
+            host: vm.host.map(|host| HostReference {
+                id: host.to_string(),
                 name: vm.host_name,
-            },
+            }),
             state: code
                 .and_then(|code| state::name(state::VM, code))
                 .map(str::to_owned),
@@ -172,68 +132,12 @@ impl From<vm::Vm> for Vm {
                 .map(str::to_owned),
             first_seen_at: vm.first_seen_at,
             last_sample_at: vm.last_sample_at,
+            manual: vm.manual,
+            description: vm.description,
+            archived_at: vm.archived_at,
+            labels,
         }
     }
-}
-
-impl VmSort {
-    const fn order(self) -> Order<vm::Sort> {
-        let (by, descending) = match self {
-            Self::Name => (vm::Sort::Name, false),
-            Self::NameDescending => (vm::Sort::Name, true),
-            Self::State => (vm::Sort::State, false),
-            Self::StateDescending => (vm::Sort::State, true),
-            Self::Host => (vm::Sort::Host, false),
-            Self::HostDescending => (vm::Sort::Host, true),
-            Self::LastSample => (vm::Sort::LastSampleAt, false),
-            Self::LastSampleDescending => (vm::Sort::LastSampleAt, true),
-        };
-        Order { by, descending }
-    }
-}
-
-fn wanted_state(name: &str) -> Result<vm::State, ApiError> {
-    if name == SILENT {
-        return Ok(vm::State::Silent);
-    }
-    state::code(state::VM, name)
-        .and_then(|code| i16::try_from(code).ok())
-        .map(vm::State::Reported)
-        .ok_or_else(|| ApiError::parameter("state", format_args!("{name:?} is no state of a VM")))
-}
-
-/// What is asked for, once it is known to make sense, within the caller's reach.
-pub(super) fn filter(params: VmParams, caller: &Caller) -> Result<vm::Filter, ApiError> {
-    let paging = page::check(params.page, params.page_size)?;
-    let state = params
-        .state
-        .as_deref()
-        .filter(|name| !name.is_empty())
-        .map(wanted_state)
-        .transpose()?;
-    Ok(vm::Filter {
-        search: params.q,
-        state,
-        host: params.host,
-        reach: caller.reach("vm.read")?,
-        order: params.sort.order(),
-        paging,
-    })
-}
-
-/// Virtual machines, a page at a time.
-#[utoipa::path(get, path = "/vms", tag = "vms", params(VmParams),
-    responses((status = 200, description = "One page", body = Envelope<Page<Vm>>)))]
-pub(crate) async fn list_vms(
-    State(app): State<App>,
-    caller: Caller,
-    Params(params): Params<VmParams>,
-) -> Result<Envelope<Page<Vm>>, ApiError> {
-    let filter = filter(params, &caller)?;
-    Ok(Envelope::ok(page::of(
-        vm::list(&app.store, &filter).await?,
-        filter.paging,
-    )))
 }
 
 /// One virtual machine with its devices, and what the system inside of it says of itself.
@@ -246,9 +150,31 @@ pub(crate) async fn get_vm(
     Id(id): Id<VmId>,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Envelope<VmDetail>, ApiError> {
+    Ok(Envelope::ok(detail(&app, &caller, id).await?))
+}
+
+/// The VM, if the caller may see it.
+pub(super) async fn detail(app: &App, caller: &Caller, id: VmId) -> Result<VmDetail, ApiError> {
     let found = vm::get(&app.store, id, &caller.reach("vm.read")?).await?;
-    let vm = found.ok_or(ApiError::NotFound)?.into();
-    let devices = devices(&app, Reference::Vm(id)).await?;
-    let guest = vmscope_store::guest::get(&app.store, id).await?.map(Guest::from);
-    Ok(Envelope::ok(VmDetail { vm, devices, guest }))
+    let vm = found.ok_or(ApiError::NotFound)?;
+    let labels = label::of_vms(&app.store, &[vm.vm_id]).await?.remove(&vm.vm_id);
+    let seen = caller.reach_or_nothing("group.read")?;
+    let groups = group::of_vm(&app.store, vm.vm_id).await?.into_iter();
+    let groups = groups.filter(|group| seen.includes(&Subject::within([group.id])));
+    Ok(VmDetail {
+        vm: Vm::new(vm, labels.unwrap_or_default()),
+        devices: devices(app, Reference::Vm(id)).await?,
+        guest: vmscope_store::guest::get(&app.store, id).await?.map(Guest::from),
+        groups: groups.map(VmMembership::from).collect(),
+    })
+}
+
+impl From<group::Membership> for VmMembership {
+    fn from(group: group::Membership) -> Self {
+        Self {
+            id: group.id.to_string(),
+            name: group.name,
+            sources: group.sources.into_iter().map(MemberSource::from).collect(),
+        }
+    }
 }

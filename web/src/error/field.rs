@@ -3,6 +3,7 @@
 use super::ApiError;
 use crate::language::Language;
 use vmscope_model::metric::Text;
+use vmscope_model::rule;
 use vmscope_vault::password::{self, Weakness};
 
 /// A wrong field.
@@ -61,6 +62,8 @@ pub enum Fault {
     NeedsSamples(String),
     /// It is not what was expected: a password, a code.
     Wrong,
+    /// It is no rule for groups.
+    Rule(rule::Error),
     /// The password contains the name of its owner.
     PasswordContainsName,
     /// The password is one of the most frequent.
@@ -107,11 +110,20 @@ impl Fault {
             Self::Order => "order",
             Self::NeedsSamples(_) => "needs_samples",
             Self::Wrong => "wrong",
+            Self::Rule(_) => "rule",
             Self::PasswordContainsName => "password_contains_name",
             Self::PasswordCommon => "password_common",
             Self::PasswordSimple => "password_simple",
             Self::PasswordRepetitive => "password_repetitive",
             Self::PasswordSame => "password_same",
+        }
+    }
+
+    /// Where in the text, in characters from 0.
+    pub const fn position(&self) -> Option<usize> {
+        match self {
+            Self::Rule(error) => Some(error.position),
+            _ => None,
         }
     }
 
@@ -194,6 +206,7 @@ impl Fault {
                 "需要原始样本，而原始样本仅从 {since} 起保留",
                 "元のサンプルが必要ですが、サンプルは {since} 以降のものしか残っていません",
             ),
+            Self::Rule(error) => error.problem.text(),
             Self::Wrong => text("Wrong", "不正确", "正しくありません"),
             Self::PasswordContainsName => text(
                 "Must not contain the user name",

@@ -52,6 +52,7 @@ impl From<Refusal> for ApiError {
             Refusal::Unknown(_) => Self::NotFound,
             Refusal::NameTaken | Refusal::EmailTaken | Refusal::AlreadyGranted => Self::NameTaken,
             Refusal::InUse => Self::InUse,
+            Refusal::NotManual => Self::NotManual,
             Refusal::BuiltIn => Self::BuiltIn,
             Refusal::LastAdministrator => Self::LastAdministrator,
             Refusal::Cycle => Self::Cycle,

@@ -90,9 +90,12 @@ pub enum ApiError {
     /// Nobody would be left who may do everything.
     #[error("last administrator")]
     LastAdministrator,
-    /// A role would inherit from itself.
+    /// A role would inherit from itself, or a group be a part of itself.
     #[error("cycle")]
     Cycle,
+    /// An agent says how the virtual machine is, not people.
+    #[error("not manual")]
+    NotManual,
     /// The answer would be too big.
     #[error("more than {limit} values asked for")]
     TooMuch {
@@ -188,6 +191,7 @@ impl ApiError {
             Self::BuiltIn => 40_902,
             Self::LastAdministrator => 40_903,
             Self::Cycle => 40_904,
+            Self::NotManual => 40_905,
             Self::TooMuch { .. } => 41_300,
             Self::BodyTooLarge { .. } => 41_301,
             Self::TooManySamples { .. } => 41_302,

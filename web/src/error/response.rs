@@ -38,12 +38,15 @@ pub struct FieldProblem {
     #[schema(example = "name")]
     field: String,
     /// What is wrong, for programs: `unknown`, `missing`, `type`, `control_character`, `too_short`, `too_long`, `format`, `unknown_value`,
-    /// `not_found`, `past`, `too_far`, `range`, `not_multiple`, `conflict`, `order`, `needs_samples`, `wrong`, `password_contains_name`, `password_common`, `password_simple`,
+    /// `not_found`, `past`, `too_far`, `range`, `not_multiple`, `conflict`, `order`, `needs_samples`, `wrong`, `rule`, `password_contains_name`, `password_common`, `password_simple`,
     /// `password_repetitive`, `password_same`.
     #[schema(example = "too_short")]
     code: &'static str,
     /// What is wrong, in the caller's language.
     message: String,
+    /// Where in the text, in characters from 0; null when it is about all of it.
+    #[schema(required)]
+    position: Option<usize>,
 }
 
 impl Problem {
@@ -71,6 +74,7 @@ impl FieldProblem {
             field: field.name.clone(),
             code: field.fault.code(),
             message: field.fault.message(language),
+            position: field.fault.position(),
         }
     }
 }

@@ -119,9 +119,14 @@ impl ApiError {
                 "すべての権限を持つ管理者が 1 人もいなくなるため実行できません",
             ),
             Self::Cycle => text(
-                "The role would inherit from itself",
-                "角色不能继承自身",
-                "ロールが自分自身を継承することになります",
+                "It would be a part of itself",
+                "不能包含或继承自身",
+                "自分自身を含む（継承する）ことになります",
+            ),
+            Self::NotManual => text(
+                "Only virtual machines that were entered by hand can be changed or deleted",
+                "只能修改或删除手动登记的虚拟机",
+                "変更や削除ができるのは手動で登録した仮想マシンだけです",
             ),
             Self::TooMuch { .. } => text(
                 "Too much asked for: one answer holds at most {limit} values. Ask for a longer step, a shorter range, or fewer things and metrics",

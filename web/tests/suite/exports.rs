@@ -32,6 +32,8 @@ pub(crate) fn code(answer: &crate::support::Answer) -> Json {
 vmscope_store::on_both_flavors! {
     async fn lists_are_files_with_the_rows_of_the_list(database: Database) {
         fleet::write(&database).await;
+        let labels = "INSERT INTO vm_label (vm_id, key, value) SELECT id, 'env', 'prod' FROM vm WHERE name = 'Idle_100%'";
+        database.client().await.expect("a client").batch_execute(labels).await.expect("a label");
         let server = Server::over(database.url()).await;
         let csv = server.get("/api/v1/vms/export?sort=state").await;
         assert_eq!((csv.status, csv.header("content-type")), (200, "text/csv; charset=utf-8"));
@@ -48,6 +50,9 @@ vmscope_store::on_both_flavors! {
         assert_eq!(found.len(), 1);
         assert_eq!((&found[0]["id"], &found[0]["memory_used_bytes"]), (&json!(IDLE.to_string()), &json!(512 << 20)));
         assert_eq!((&found[0]["memory_used_source"], &found[0]["reporting"]), (&json!("rss"), &json!(true)));
+        assert_eq!((&found[0]["labels"], &found[0]["manual"]), (&json!({"env": "prod"}), &json!(false)));
+        let labelled = server.get("/api/v1/vms/export?format=jsonl&label=env%3Dprod&sort=-state,name").await;
+        assert_eq!(lines(&labelled.body).len(), 1);
 
         let hosts = lines(&server.get("/api/v1/hosts/export?format=jsonl").await.body);
         assert_eq!(hosts.len(), 1);
@@ -61,7 +66,7 @@ vmscope_store::on_both_flavors! {
         let parquet = server.get_bytes("/api/v1/vms/export?format=parquet").await;
         assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1") && parquet.len() > 500);
         let streams = server.get("/api/v1/audit?action=export.stream").await.data();
-        assert_eq!(streams["items"].as_array().map(Vec::len), Some(5));
+        assert_eq!(streams["items"].as_array().map(Vec::len), Some(6));
     }
 
     async fn history_is_a_file_with_a_row_for_each_thing_and_moment(database: Database) {

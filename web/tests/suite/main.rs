@@ -9,6 +9,7 @@ mod export_jobs;
 mod exports;
 mod fleet;
 mod history;
+mod inventory;
 mod ledger;
 mod live;
 mod login;

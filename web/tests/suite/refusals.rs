@@ -76,7 +76,7 @@ async fn unknown_paths_and_methods_of_the_api_are_json() {
         ("GET", "/api/v1/vmz", 40400),
         ("GET", "/api", 40400),
         ("GET", "/api/v2/vms", 40400),
-        ("POST", "/api/v1/vms", 40500),
+        ("PUT", "/api/v1/vms", 40500),
         ("BREW", "/api/v1/vms", 40500),
     ] {
         let answer = server.request(method, path, &[]).await;

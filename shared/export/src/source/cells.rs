@@ -1,8 +1,9 @@
 //! The columns of each list and how its rows fill them: what the API's lists say, flat.
 
 use crate::{Cell, Column, ColumnKind};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use vmscope_model::catalogue::state;
+use vmscope_model::label::Labels;
 use vmscope_model::{Cause, Position};
 use vmscope_store::{gap, host, vm};
 
@@ -27,6 +28,10 @@ pub(super) const VM: Columns = &[
     ("memory_used_source", Text),
     ("first_seen_at", Time),
     ("last_sample_at", Time),
+    ("labels", Object),
+    ("manual", Boolean),
+    ("description", Text),
+    ("archived_at", Time),
 ];
 
 pub(super) const HOST: Columns = &[
@@ -44,6 +49,7 @@ pub(super) const HOST: Columns = &[
     ("last_sample_at", Time),
     ("reporting", Boolean),
     ("vms_by_state", Object),
+    ("labels", Object),
 ];
 
 pub(super) const GAP: Columns = &[
@@ -68,15 +74,15 @@ pub(super) fn columns(columns: Columns) -> Vec<Column> {
         .collect()
 }
 
-pub(super) fn vm(vm: vm::Vm) -> Vec<Cell> {
+pub(super) fn vm(vm: vm::Vm, labels: &Labels) -> Vec<Cell> {
     let code = vm.state.map(i64::from);
     let reason = code.zip(vm.state_reason.map(i64::from));
     let source = vm.memory_used_source.map(i64::from);
     vec![
         vm.id.to_string().into(),
         vm.name.into(),
-        vm.host.to_string().into(),
-        vm.host_name.into(),
+        vm.host.map(|host| host.to_string()).into(),
+        vm.host.map(|_| vm.host_name).into(),
         code.and_then(|code| state::name(state::VM, code)).into(),
         reason
             .and_then(|(code, reason)| state::vm_reason(code, reason))
@@ -90,10 +96,14 @@ pub(super) fn vm(vm: vm::Vm) -> Vec<Cell> {
             .into(),
         vm.first_seen_at.into(),
         vm.last_sample_at.into(),
+        json!(labels).into(),
+        vm.manual.into(),
+        vm.description.into(),
+        vm.archived_at.into(),
     ]
 }
 
-pub(super) fn host(host: host::Host) -> Vec<Cell> {
+pub(super) fn host(host: host::Host, labels: &Labels) -> Vec<Cell> {
     let states = by_name(&host.vms_by_state);
     vec![
         host.id.to_string().into(),
@@ -110,6 +120,7 @@ pub(super) fn host(host: host::Host) -> Vec<Cell> {
         host.last_sample_at.into(),
         host.reporting.into(),
         Json::Object(states).into(),
+        json!(labels).into(),
     ]
 }
 

@@ -7,9 +7,9 @@ pub use history::{Entities, HistoryQuery};
 
 use crate::{Cell, Column, Error};
 use history::History;
-use vmscope_model::access::Effective;
+use vmscope_model::access::{Effective, Reach};
 use vmscope_store::export::{self, Cursor};
-use vmscope_store::{Store, gap, host, vm};
+use vmscope_store::{Store, gap, host, label, vm};
 
 /// Rows, a batch at a time.
 pub struct Source {
@@ -18,31 +18,38 @@ pub struct Source {
 }
 
 enum Rows {
-    Vms(Cursor<vm::Vm>),
+    Vms {
+        cursor: Cursor<vm::Vm>,
+        store: Store,
+    },
     Hosts {
         cursor: Cursor<host::Host>,
         store: Store,
-        filter: host::Filter,
+        /// Of the virtual machines, those within this are counted.
+        reach: Reach,
     },
     Gaps(Cursor<gap::Entry>),
     History(Box<History>),
 }
 
 impl Source {
-    pub(crate) fn vms(cursor: Cursor<vm::Vm>) -> Self {
+    pub(crate) fn vms(cursor: Cursor<vm::Vm>, store: &Store) -> Self {
         Self {
             columns: cells::columns(cells::VM),
-            rows: Rows::Vms(cursor),
+            rows: Rows::Vms {
+                cursor,
+                store: store.clone(),
+            },
         }
     }
 
-    pub(crate) fn hosts(cursor: Cursor<host::Host>, store: &Store, filter: host::Filter) -> Self {
+    pub(crate) fn hosts(cursor: Cursor<host::Host>, store: &Store, reach: Reach) -> Self {
         Self {
             columns: cells::columns(cells::HOST),
             rows: Rows::Hosts {
                 cursor,
                 store: store.clone(),
-                filter,
+                reach,
             },
         }
     }
@@ -74,7 +81,7 @@ impl Source {
     /// How many rows there are, where that can be known before.
     pub(crate) async fn total(&self) -> Result<Option<u64>, Error> {
         let count = match &self.rows {
-            Rows::Vms(cursor) => cursor.count().await?,
+            Rows::Vms { cursor, .. } => cursor.count().await?,
             Rows::Hosts { cursor, .. } => cursor.count().await?,
             Rows::Gaps(cursor) => cursor.count().await?,
             Rows::History(_) => return Ok(None),
@@ -88,15 +95,26 @@ impl Source {
     /// The database's failures.
     pub async fn next(&mut self) -> Result<Option<Vec<Vec<Cell>>>, Error> {
         let rows: Vec<Vec<Cell>> = match &mut self.rows {
-            Rows::Vms(cursor) => cursor.next().await?.into_iter().map(cells::vm).collect(),
-            Rows::Hosts {
-                cursor,
-                store,
-                filter,
-            } => {
+            Rows::Vms { cursor, store } => {
+                let vms = cursor.next().await?;
+                let ids: Vec<i32> = vms.iter().map(|vm| vm.vm_id).collect();
+                let mut labels = label::of_vms(store, &ids).await?;
+                let with = |vm: vm::Vm| {
+                    let labels = labels.remove(&vm.vm_id).unwrap_or_default();
+                    cells::vm(vm, &labels)
+                };
+                vms.into_iter().map(with).collect()
+            }
+            Rows::Hosts { cursor, store, reach } => {
                 let mut hosts = cursor.next().await?;
-                export::count_vms(store, &mut hosts, filter).await?;
-                hosts.into_iter().map(cells::host).collect()
+                export::count_vms(store, &mut hosts, reach).await?;
+                let ids: Vec<i32> = hosts.iter().map(|host| host.host_id).collect();
+                let mut labels = label::of_hosts(store, &ids).await?;
+                let with = |host: host::Host| {
+                    let labels = labels.remove(&host.host_id).unwrap_or_default();
+                    cells::host(host, &labels)
+                };
+                hosts.into_iter().map(with).collect()
             }
             Rows::Gaps(cursor) => cursor.next().await?.into_iter().map(cells::gap).collect(),
             Rows::History(history) => return history.next().await,

@@ -55,8 +55,10 @@ catalogue! {
     "*" whole "Everything, also what later versions add.", "全部权限，包括以后版本新增的权限。", "すべての権限。今後のバージョンで追加されるものも含む。";
     "host" scoped "Everything about hosts.", "宿主机的全部权限。", "ホストに関するすべての権限。";
     "host.read" scoped "See hosts, their devices and their metrics.", "查看宿主机及其设备和指标。", "ホストとそのデバイス、メトリクスを見る。";
+    "host.write" scoped "Label hosts.", "为宿主机设置标签。", "ホストにラベルを付ける。";
     "vm" scoped "Everything about virtual machines.", "虚拟机的全部权限。", "仮想マシンに関するすべての権限。";
     "vm.read" scoped "See virtual machines, their devices and their metrics.", "查看虚拟机及其设备和指标。", "仮想マシンとそのデバイス、メトリクスを見る。";
+    "vm.write" scoped "Label virtual machines, and enter those that no agent sees.", "为虚拟机设置标签，并登记没有代理的虚拟机。", "仮想マシンにラベルを付け、エージェントのない仮想マシンを登録する。";
     "group" scoped "Everything about groups of virtual machines.", "虚拟机分组的全部权限。", "仮想マシンのグループに関するすべての権限。";
     "group.read" scoped "See groups and their members.", "查看分组及其成员。", "グループとそのメンバーを見る。";
     "group.write" scoped "Make, change and delete groups, and put virtual machines into them.", "创建、修改和删除分组，并把虚拟机加入分组。", "グループを作成、変更、削除し、仮想マシンを入れる。";

@@ -6,6 +6,7 @@ mod access;
 mod catalogue;
 mod corpus;
 mod record;
+mod rule;
 mod size;
 mod support;
 mod wire;

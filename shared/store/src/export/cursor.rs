@@ -1,6 +1,7 @@
 //! A cursor of the server over one statement.
 
-use super::{BATCH, Selection};
+use super::BATCH;
+use crate::listing::Selection;
 use crate::{Error, Store};
 use tokio_postgres::{Client, Row};
 

@@ -15,28 +15,10 @@ use crate::gap::{self, Entry};
 use crate::host::{self, Host};
 use crate::vm::{self, Vm};
 use crate::{Error, Store};
-use tokio_postgres::types::ToSql;
+use vmscope_model::access::Reach;
 
 /// Rows at a time.
 pub const BATCH: i64 = 500;
-
-/// A statement without a limit, with its parameters: a list and its export run the same one.
-pub(crate) struct Selection {
-    /// `SELECT ... ORDER BY ...`, after the line with its name.
-    pub(crate) statement: String,
-    /// Its parameters.
-    pub(crate) parameters: Vec<Box<dyn ToSql + Sync + Send>>,
-}
-
-impl Selection {
-    /// The parameters as statements take them.
-    pub(crate) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
-        self.parameters
-            .iter()
-            .map(|parameter| &**parameter as _)
-            .collect()
-    }
-}
 
 /// The VMs of a filter in its order, on all pages.
 ///
@@ -54,12 +36,12 @@ pub async fn hosts(store: &Store, filter: &host::Filter) -> Result<Cursor<Host>,
     Cursor::open(store, host::selection(filter), host::host).await
 }
 
-/// Counts the virtual machines of a batch of hosts, by what they do now.
+/// Counts the virtual machines of a batch of hosts by what they do now, those within `reach`.
 ///
 /// # Errors
 /// The database's failures.
-pub async fn count_vms(store: &Store, hosts: &mut [Host], filter: &host::Filter) -> Result<(), Error> {
-    host::count_states(store, hosts, &filter.vm_reach).await
+pub async fn count_vms(store: &Store, hosts: &mut [Host], reach: &Reach) -> Result<(), Error> {
+    host::count_states(store, hosts, reach).await
 }
 
 /// The entries of the loss ledger of a filter, the newest first, on all pages.

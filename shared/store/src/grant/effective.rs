@@ -136,6 +136,27 @@ WHERE scope_kind = 'group' AND scope_id = $1 AND (expires_at IS NULL OR expires_
     Ok(rows.iter().filter_map(held).collect())
 }
 
+/// The grants that hold now within each group, of whomever, each role once.
+pub(crate) async fn within_groups(
+    client: &impl GenericClient,
+) -> Result<HashMap<Uuid, Vec<access::Grant>>, Error> {
+    const GRANTS_WITHIN_GROUPS: &str = "\
+-- grants_within_groups
+SELECT DISTINCT ON (scope_id, role_id) id, role_id, scope_kind, scope_id FROM access_grant
+WHERE scope_kind = 'group' AND (expires_at IS NULL OR expires_at > now()) ORDER BY scope_id, role_id";
+    let rows = client
+        .query(GRANTS_WITHIN_GROUPS, &[])
+        .await
+        .map_err(Error::statement("grants_within_groups"))?;
+    let mut within: HashMap<Uuid, Vec<access::Grant>> = HashMap::new();
+    for grant in rows.iter().filter_map(held) {
+        if let Scope::Group(group) = grant.scope {
+            within.entry(group).or_default().push(grant);
+        }
+    }
+    Ok(within)
+}
+
 /// Whether somebody enabled may do everything, and for ever: by grants that do not expire, whatever others deny now.
 ///
 /// Before there is any user nobody does, and nothing is refused for that: no change leads back there.

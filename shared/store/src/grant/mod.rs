@@ -3,7 +3,7 @@
 mod effective;
 
 pub use effective::{Holder, effective, holders};
-pub(crate) use effective::{has_administrator, of_user, within_group};
+pub(crate) use effective::{has_administrator, of_user, within_group, within_groups};
 
 use crate::access::{Authority, Change, Failure, Refusal, actor_name, require};
 use crate::audit::{self, Context};

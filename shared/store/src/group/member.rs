@@ -3,12 +3,16 @@
 use super::existing;
 use crate::access::{Authority, Change, Failure};
 use crate::audit::{self, Context};
-use crate::{Error, Page, Paging, Store, grant, role};
+use crate::inventory::guard::Guard;
+use crate::inventory::plan::Moves;
+use crate::inventory::{Graph, Placed, Source, Which, load, refresh};
+use crate::{Error, Page, Paging, Store};
 use serde_json::{Value as Json, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
-use vmscope_model::access::{Effect, Effective, Reach, Subject};
+use vmscope_model::access::Reach;
+use vmscope_model::rule::Rule;
 use vmscope_model::{HostId, VmId};
 
 /// A virtual machine in a group.
@@ -18,12 +22,12 @@ pub struct Member {
     pub vm: VmId,
     /// Its name.
     pub name: String,
-    /// Where it is.
-    pub host: HostId,
-    /// That host's name.
-    pub host_name: String,
+    /// Where it is, and that host's name; a manual one may be nowhere.
+    pub host: Option<(HostId, String)>,
     /// Code of its last known state.
     pub state: Option<i16>,
+    /// Why it is in the group.
+    pub sources: Vec<Source>,
 }
 
 /// The virtual machines of a group by name, a page at a time.
@@ -33,12 +37,13 @@ pub struct Member {
 pub async fn members(store: &Store, id: Uuid, paging: Paging) -> Result<Page<Member>, Error> {
     const LIST_MEMBERS: &str = "\
 -- list_members
-SELECT v.uuid, v.name, h.uuid AS host, h.name AS host_name, v.state
-FROM vm_group_member m JOIN vm v ON v.id = m.vm_id JOIN host h ON h.id = v.host_id
-WHERE m.group_id = $1 ORDER BY lower(v.name), v.id LIMIT $2 OFFSET $3";
+SELECT v.uuid, v.name, h.uuid AS host, h.name AS host_name, v.state, m.sources
+FROM (SELECT vm_id, array_agg(source ORDER BY source) AS sources FROM vm_group_member WHERE group_id = $1 GROUP BY vm_id) m
+JOIN vm v ON v.id = m.vm_id LEFT JOIN host h ON h.id = v.host_id
+ORDER BY lower(v.name), v.id LIMIT $2 OFFSET $3";
     const COUNT_MEMBERS: &str = "\
 -- count_members
-SELECT count(*) FROM vm_group_member WHERE group_id = $1";
+SELECT count(DISTINCT vm_id) FROM vm_group_member WHERE group_id = $1";
     let client = store.get().await?;
     let rows = client
         .query(LIST_MEMBERS, &[&id, &paging.limit(), &paging.offset()])
@@ -51,13 +56,84 @@ SELECT count(*) FROM vm_group_member WHERE group_id = $1";
     let member = |row: &Row| Member {
         vm: VmId(row.get(0)),
         name: row.get(1),
-        host: HostId(row.get(2)),
-        host_name: row.get(3),
+        host: row.get::<_, Option<Uuid>>(2).map(|id| (HostId(id), row.get(3))),
         state: row.get(4),
+        sources: row
+            .get::<_, Vec<&str>>(5)
+            .into_iter()
+            .map(Source::named)
+            .collect(),
     };
     Ok(Page {
         items: rows.iter().map(member).collect(),
         total: total.get(0),
+    })
+}
+
+/// A group that a virtual machine is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Why the machine is in it.
+    pub sources: Vec<Source>,
+}
+
+/// The groups of a virtual machine, by name.
+///
+/// # Errors
+/// The database's failures.
+pub async fn of_vm(store: &Store, vm_id: i32) -> Result<Vec<Membership>, Error> {
+    const GROUPS_OF_VM: &str = "\
+-- groups_of_vm
+SELECT g.id, g.name, array_agg(m.source ORDER BY m.source)
+FROM vm_group_member m JOIN vm_group g ON g.id = m.group_id WHERE m.vm_id = $1 GROUP BY g.id ORDER BY lower(g.name)";
+    let client = store.get().await?;
+    let rows = client
+        .query(GROUPS_OF_VM, &[&vm_id])
+        .await
+        .map_err(Error::statement("groups_of_vm"))?;
+    let membership = |row: &Row| Membership {
+        id: row.get(0),
+        name: row.get(1),
+        sources: row
+            .get::<_, Vec<&str>>(2)
+            .into_iter()
+            .map(Source::named)
+            .collect(),
+    };
+    Ok(rows.iter().map(membership).collect())
+}
+
+/// What a rule comes to now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// How many machines are as it says.
+    pub matching: u64,
+    /// The first of them by name, with their names.
+    pub sample: Vec<(VmId, String)>,
+}
+
+/// Tries a rule on the machines within a reach; nothing is kept.
+///
+/// # Errors
+/// The database's failures.
+pub async fn preview(store: &Store, rule: &Rule, reach: &Reach) -> Result<Preview, Error> {
+    const SAMPLE: usize = 20;
+    let client = store.get().await?;
+    let vms = load(&**client, Which::All).await?.into_iter();
+    let mut matching: Vec<(VmId, String)> = vms
+        .filter(|vm| rule.matches(&vm.facts) && reach.includes(&vm.subject()))
+        .map(|vm| (vm.id, vm.facts.name))
+        .collect();
+    matching.sort_by_cached_key(|(id, name)| (name.to_lowercase(), *id));
+    let count = matching.len() as u64;
+    matching.truncate(SAMPLE);
+    Ok(Preview {
+        matching: count,
+        sample: matching,
     })
 }
 
@@ -77,11 +153,11 @@ pub struct Wanted {
 pub enum MemberChange {
     /// It is in now.
     Added,
-    /// It was in before.
+    /// Somebody had put it in before.
     AlreadyIn,
-    /// It is out now.
+    /// It is out now, unless something else keeps it in.
     Removed,
-    /// It was not in.
+    /// Nobody had put it in.
     NotIn,
     /// There is none that the acting one may see.
     Unknown,
@@ -91,9 +167,9 @@ pub enum MemberChange {
 
 /// Puts virtual machines in and takes others out; says what became of each.
 ///
-/// Whoever has a role for the group gets it for what is put in, and loses what it denies for what is taken out. So nobody puts in
-/// what he may not himself do all that with, whether or not he may do it with the group's other members; and nobody takes out
-/// what such a role denies him.
+/// Whoever has a role for the group, or for one that it is a part of, gets it for what is put in, and loses what it denies for what
+/// is taken out. So nobody puts in what he may not himself do all that with, whether or not he may do it with the group's other
+/// members; and nobody takes out what such a role denies him.
 ///
 /// # Errors
 /// [`Refusal::Unknown`](crate::access::Refusal::Unknown) for the group, or the database's failures.
@@ -106,38 +182,31 @@ pub async fn change_members(
 ) -> Result<Vec<(VmId, MemberChange)>, Failure> {
     let mut client = store.get().await?;
     let change = Change::begin(&mut client, context).await?;
-    let group = existing(&*change.transaction, id).await?;
-    let known = visible(&*change.transaction, wanted).await?;
-    let rules = Rules::of(&*change.transaction, by, id).await?;
-    let permitted = |vms: &[VmId], effect| -> Vec<i32> {
-        let found = vms.iter().filter_map(|vm| known.get(vm));
-        let permitted = found.filter(|vm| rules.permit(effect, &vm.subject));
-        permitted.map(|vm| vm.number).collect()
+    let client = &*change.transaction;
+    refresh::lock(client).await?;
+    let group = existing(client, id).await?;
+    let mut members = Members {
+        group: id,
+        graph: Graph::load(client).await?,
+        guard: Guard::of(client, by).await?,
+        vms: visible(client, wanted).await?,
     };
-    let (ins, outs) = (
-        permitted(&wanted.add, Effect::Allow),
-        permitted(&wanted.remove, Effect::Deny),
-    );
-    let added = put_in(&*change.transaction, id, &ins).await?;
-    let removed = take_out(&*change.transaction, id, &outs).await?;
-    let outcome = |vm: &VmId, (tried, done): (&[i32], &HashSet<i32>), yes, no| {
-        let change = match known.get(vm).map(|vm| vm.number) {
-            None => MemberChange::Unknown,
-            Some(number) if done.contains(&number) => yes,
-            Some(number) if tried.contains(&number) => no,
-            Some(_) => MemberChange::Denied,
-        };
-        (*vm, change)
-    };
-    let into = |vm| outcome(vm, (&ins, &added), MemberChange::Added, MemberChange::AlreadyIn);
-    let out_of = |vm| outcome(vm, (&outs, &removed), MemberChange::Removed, MemberChange::NotIn);
-    let results: Vec<_> = wanted
+    let added = wanted
         .add
         .iter()
-        .map(into)
-        .chain(wanted.remove.iter().map(out_of))
-        .collect();
-    if !(added.is_empty() && removed.is_empty()) {
+        .map(|vm| (*vm, members.change(*vm, true)))
+        .collect::<Vec<_>>();
+    let removed = wanted
+        .remove
+        .iter()
+        .map(|vm| (*vm, members.change(*vm, false)))
+        .collect::<Vec<_>>();
+    let results = [added, removed].concat();
+    let mut moves = Moves::default();
+    for (before, after) in members.vms.values() {
+        moves.add(before, &after.members);
+    }
+    if moves.write(client).await? > 0 {
         let entry = audit::Entry::done("group.members").on("group", id, &group.name);
         change
             .commit(&entry.changing(None, Some(describe_changes(&results))))
@@ -154,87 +223,52 @@ fn describe_changes(results: &[(VmId, MemberChange)]) -> Json {
     json!({ "added": of(MemberChange::Added), "removed": of(MemberChange::Removed) })
 }
 
-/// What membership of a group comes to, beside what the acting one may do.
-struct Rules<'a> {
-    holder: Option<&'a Effective>,
-    within: Effective,
+/// Machines as they were and as they are to be.
+struct Members<'a> {
+    group: Uuid,
+    graph: Graph,
+    guard: Guard<'a>,
+    vms: HashMap<VmId, (Placed, Placed)>,
 }
 
-impl<'a> Rules<'a> {
-    async fn of(client: &impl GenericClient, by: Authority<'a>, group: Uuid) -> Result<Self, Error> {
-        let Authority::Of(holder) = by else {
-            return Ok(Self {
-                holder: None,
-                within: Effective::default(),
-            });
+impl Members<'_> {
+    /// Puts a machine in or takes it out.
+    fn change(&mut self, vm: VmId, into: bool) -> MemberChange {
+        let Some((_, now)) = self.vms.get_mut(&vm) else {
+            return MemberChange::Unknown;
         };
-        let roles = role::load(client).await?;
-        let within = Effective::of(&grant::within_group(client, group).await?, &roles);
-        Ok(Self {
-            holder: Some(holder),
-            within,
-        })
+        let mut direct = now.direct();
+        let changes = if into {
+            direct.insert(self.group)
+        } else {
+            direct.remove(&self.group)
+        };
+        if !changes {
+            return if into {
+                MemberChange::AlreadyIn
+            } else {
+                MemberChange::NotIn
+            };
+        }
+        match now.changed(&self.graph, &self.guard, now.facts.labels.clone(), &direct) {
+            Ok(after) => *now = after,
+            Err(_) => return MemberChange::Denied,
+        }
+        if into {
+            MemberChange::Added
+        } else {
+            MemberChange::Removed
+        }
     }
-
-    /// Whether the acting one may do with the subject, as it is now, all that rules of the group with this effect are about.
-    fn permit(&self, effect: Effect, subject: &Subject) -> bool {
-        self.holder
-            .is_none_or(|holder| holder.lacks_for(&self.within, effect, subject).is_none())
-    }
-}
-
-/// A virtual machine whose membership is to change.
-struct Candidate {
-    number: i32,
-    subject: Subject,
 }
 
 /// Those virtual machines that exist and that the acting one may see.
-async fn visible(client: &impl GenericClient, wanted: &Wanted) -> Result<HashMap<VmId, Candidate>, Error> {
-    const VISIBLE_VMS: &str = "\
--- visible_vms
-SELECT v.uuid, v.id, ARRAY(SELECT m.group_id FROM vm_group_member m WHERE m.vm_id = v.id)
-FROM vm v WHERE v.uuid = ANY ($1)";
-    let vms: Vec<Uuid> = wanted.add.iter().chain(&wanted.remove).map(|vm| vm.0).collect();
-    let rows = client
-        .query(VISIBLE_VMS, &[&vms])
-        .await
-        .map_err(Error::statement("visible_vms"))?;
-    let candidate = |row: &Row| {
-        let subject = Subject::within(row.get::<_, Vec<Uuid>>(2));
-        let seen = wanted.reach.includes(&subject);
-        seen.then(|| {
-            (
-                VmId(row.get(0)),
-                Candidate {
-                    number: row.get(1),
-                    subject,
-                },
-            )
-        })
-    };
-    Ok(rows.iter().filter_map(candidate).collect())
-}
-
-async fn put_in(client: &impl GenericClient, group: Uuid, vms: &[i32]) -> Result<HashSet<i32>, Error> {
-    const PUT_IN: &str = "\
--- put_in
-INSERT INTO vm_group_member (group_id, vm_id) SELECT DISTINCT $1::uuid, unnest($2::int4[]) ON CONFLICT DO NOTHING
-RETURNING vm_id";
-    let rows = client
-        .query(PUT_IN, &[&group, &vms])
-        .await
-        .map_err(Error::statement("put_in"))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-async fn take_out(client: &impl GenericClient, group: Uuid, vms: &[i32]) -> Result<HashSet<i32>, Error> {
-    const TAKE_OUT: &str = "\
--- take_out
-DELETE FROM vm_group_member WHERE group_id = $1 AND vm_id = ANY ($2) RETURNING vm_id";
-    let rows = client
-        .query(TAKE_OUT, &[&group, &vms])
-        .await
-        .map_err(Error::statement("take_out"))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+async fn visible(
+    client: &impl GenericClient,
+    wanted: &Wanted,
+) -> Result<HashMap<VmId, (Placed, Placed)>, Error> {
+    let ids: Vec<Uuid> = wanted.add.iter().chain(&wanted.remove).map(|vm| vm.0).collect();
+    let vms = load(client, Which::Ids(&ids)).await?.into_iter();
+    let seen = vms.filter(|vm| wanted.reach.includes(&vm.subject()));
+    Ok(seen.map(|vm| (vm.id, (vm.clone(), vm))).collect())
 }

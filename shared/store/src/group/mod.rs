@@ -1,10 +1,13 @@
 //! Groups of virtual machines.
 
+mod define;
 mod member;
 
-pub use member::{Member, MemberChange, Wanted, change_members, members};
+pub use member::{
+    Member, MemberChange, Membership, Preview, Wanted, change_members, members, of_vm, preview,
+};
 
-use crate::access::{Change, Failure, Refusal};
+use crate::access::{Authority, Change, Failure, Refusal};
 use crate::audit::{self, Context};
 use crate::page::patterns;
 use crate::{Error, Page, Paging, Store, grant};
@@ -26,17 +29,25 @@ pub struct Group {
     pub description: String,
     /// How many virtual machines are in it.
     pub members: i64,
+    /// The text of the rule that puts machines into it.
+    pub rule: Option<String>,
+    /// The groups whose machines are in it, too.
+    pub children: Vec<Uuid>,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
 /// A group as it is to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Definition {
     /// Its name.
     pub name: String,
     /// What it is for.
     pub description: String,
+    /// The text of its rule, empty for none; `None` leaves it as it is.
+    pub rule: Option<String>,
+    /// The groups whose machines are to be in it, too; `None` leaves them as they are.
+    pub children: Option<Vec<Uuid>>,
 }
 
 /// Which groups.
@@ -51,7 +62,9 @@ pub struct Filter {
 }
 
 const GROUPS: &str = "
-SELECT g.*, (SELECT count(*) FROM vm_group_member m WHERE m.group_id = g.id) AS members FROM vm_group g";
+SELECT g.*, (SELECT count(DISTINCT m.vm_id) FROM vm_group_member m WHERE m.group_id = g.id) AS members,
+    ARRAY(SELECT c.child_id FROM vm_group_child c WHERE c.parent_id = g.id ORDER BY c.child_id) AS children
+FROM vm_group g";
 
 /// Groups by name, a page at a time.
 ///
@@ -113,11 +126,16 @@ SELECT id, name FROM vm_group WHERE id = ANY ($1)";
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Makes an empty group.
+/// Makes a group, with what its rule and its parts put into it.
 ///
 /// # Errors
-/// [`Refusal::NameTaken`], [`Refusal::Malformed`], or the database's failures.
-pub async fn create(store: &Store, context: &Context, definition: &Definition) -> Result<Group, Failure> {
+/// [`Refusal::NameTaken`], [`Refusal::Malformed`], [`Refusal::Unknown`] for a `part`, [`Refusal::Cycle`], or the database's failures.
+pub async fn create(
+    store: &Store,
+    context: &Context,
+    by: Authority<'_>,
+    definition: &Definition,
+) -> Result<Group, Failure> {
     const CREATE_GROUP: &str = "\
 -- create_group
 INSERT INTO vm_group (id, name, description) VALUES ($1, $2, $3)";
@@ -129,6 +147,7 @@ INSERT INTO vm_group (id, name, description) VALUES ($1, $2, $3)";
         .execute(CREATE_GROUP, &[&id, &definition.name, &definition.description])
         .await
         .map_err(Failure::statement("create_group"))?;
+    define::define(&*change.transaction, by, id, definition).await?;
     let group = existing(&*change.transaction, id).await?;
     let entry = audit::Entry::done("group.create").on("group", id, &group.name);
     change
@@ -137,13 +156,15 @@ INSERT INTO vm_group (id, name, description) VALUES ($1, $2, $3)";
     Ok(group)
 }
 
-/// Gives a group another name and description.
+/// Gives a group another name, description, rule and parts.
 ///
 /// # Errors
-/// [`Refusal::Unknown`], [`Refusal::NameTaken`], [`Refusal::Malformed`], or the database's failures.
+/// [`Refusal::Unknown`] (also for a part), [`Refusal::NameTaken`], [`Refusal::Malformed`], [`Refusal::Cycle`], [`Refusal::Escalation`]
+/// when machines come and go by themselves under roles that say more than the acting one holds everywhere, or the database's failures.
 pub async fn update(
     store: &Store,
     context: &Context,
+    by: Authority<'_>,
     id: Uuid,
     definition: &Definition,
 ) -> Result<Group, Failure> {
@@ -158,6 +179,7 @@ UPDATE vm_group SET name = $2, description = $3 WHERE id = $1";
         .execute(UPDATE_GROUP, &[&id, &definition.name, &definition.description])
         .await
         .map_err(Failure::statement("update_group"))?;
+    define::define(&*change.transaction, by, id, definition).await?;
     let group = existing(&*change.transaction, id).await?;
     let entry = audit::Entry::done("group.update").on("group", id, &group.name);
     let entry = entry.changing(Some(describe(&before)), Some(describe(&group)));
@@ -165,11 +187,12 @@ UPDATE vm_group SET name = $2, description = $3 WHERE id = $1";
     Ok(group)
 }
 
-/// Deletes a group, with grants of it that have expired; its virtual machines stay.
+/// Deletes a group, with grants of it that have expired; its virtual machines stay, and leave the groups that it was a part of.
 ///
 /// # Errors
-/// [`Refusal::Unknown`], [`Refusal::InUse`] while a grant is scoped to it, or the database's failures.
-pub async fn delete(store: &Store, context: &Context, id: Uuid) -> Result<(), Failure> {
+/// [`Refusal::Unknown`], [`Refusal::InUse`] while a grant is scoped to it, [`Refusal::Escalation`] when a machine would leave a group
+/// that denies the acting one something, or the database's failures.
+pub async fn delete(store: &Store, context: &Context, by: Authority<'_>, id: Uuid) -> Result<(), Failure> {
     const DELETE_GROUP: &str = "\
 -- delete_group
 WITH expired AS (DELETE FROM access_grant WHERE scope_kind = 'group' AND scope_id = $1)
@@ -180,6 +203,7 @@ DELETE FROM vm_group WHERE id = $1";
     if !grant::within_group(&*change.transaction, id).await?.is_empty() {
         return Err(Refusal::InUse.into());
     }
+    define::empty(&*change.transaction, by, id).await?;
     change
         .transaction
         .execute(DELETE_GROUP, &[&id])
@@ -210,10 +234,14 @@ fn group(row: &Row) -> Group {
         name: row.get("name"),
         description: row.get("description"),
         members: row.get("members"),
+        rule: row.get("rule"),
+        children: row.get("children"),
         created_at: row.get("created_at"),
     }
 }
 
 fn describe(group: &Group) -> Json {
-    json!({ "name": group.name, "description": group.description })
+    json!({
+        "name": group.name, "description": group.description, "rule": group.rule, "children": group.children,
+    })
 }

@@ -1,15 +1,17 @@
 //! Facts of the ticks, into the rows of their hosts and VMs.
 
 use crate::{Error, instant};
-use std::collections::{BTreeMap, HashMap};
-use tokio_postgres::Transaction;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use tokio_postgres::{Row, Transaction};
 use vmscope_model::{Fact, GuestFacts, HostFacts, Tick, VmId};
 
-/// Writes the facts of `ticks`, the last of each host and VM; `vm_ids` must hold every VM that they name.
+/// Writes the facts of `ticks`, the last of each host and VM; `vm_ids` must hold every VM that they name. The VMs of which rules and
+/// searches know something else now are added to `changed`.
 pub(super) async fn write(
     transaction: &Transaction<'_>,
     ticks: &[(i32, &Tick)],
     vm_ids: &HashMap<VmId, i32>,
+    changed: &mut BTreeSet<i32>,
 ) -> Result<(), Error> {
     // Sorted: rows are locked in one order.
     let (mut hosts, mut names, mut guests) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -36,10 +38,11 @@ pub(super) async fn write(
         }
     }
     for (host_id, facts) in hosts {
-        write_host(transaction, host_id, facts).await?;
+        changed.extend(write_host(transaction, host_id, facts).await?);
     }
-    write_vms(transaction, names).await?;
-    write_guests(transaction, guests).await
+    changed.extend(write_vms(transaction, names).await?);
+    changed.extend(write_guests(transaction, guests).await?);
+    Ok(())
 }
 
 /// Text as PostgreSQL can hold it: without NUL.
@@ -47,12 +50,19 @@ fn text(text: &str) -> String {
     text.replace('\0', "")
 }
 
-async fn write_host(transaction: &Transaction<'_>, host_id: i32, facts: &HostFacts) -> Result<(), Error> {
+/// Gives the VMs of a host that has another name now.
+async fn write_host(
+    transaction: &Transaction<'_>,
+    host_id: i32,
+    facts: &HostFacts,
+) -> Result<Vec<i32>, Error> {
     const WRITE_HOST_FACTS: &str = "\
 -- write_host_facts
-UPDATE host SET name = coalesce(nullif($2, ''), name), os = $3, kernel = $4, cpu_model = $5, cpu_count = $6,
+WITH known AS (SELECT id, name FROM host WHERE id = $1 FOR NO KEY UPDATE), written AS (
+UPDATE host SET name = coalesce(nullif($2, ''), known.name), os = $3, kernel = $4, cpu_model = $5, cpu_count = $6,
     memory_bytes = $7, hypervisor = $8, agent_version = $9, boot_at = $10
-WHERE id = $1";
+FROM known WHERE host.id = known.id RETURNING host.name AS name, known.name AS old)
+SELECT vm.id FROM written JOIN vm ON vm.host_id = $1 WHERE written.name <> written.old";
     let range = |what, number: u64| Error::Range {
         what,
         number: number.into(),
@@ -67,8 +77,8 @@ WHERE id = $1";
     let (name, os, kernel) = (text(&facts.name), text(&facts.os), text(&facts.kernel));
     let (cpu_model, hypervisor) = (text(&facts.cpu_model), text(&facts.hypervisor));
     let agent_version = text(&facts.agent_version);
-    transaction
-        .execute(
+    let renamed = transaction
+        .query(
             WRITE_HOST_FACTS,
             &[
                 &host_id,
@@ -85,36 +95,46 @@ WHERE id = $1";
         )
         .await
         .map_err(Error::statement("write_host_facts"))?;
-    Ok(())
+    Ok(numbers(&renamed))
 }
 
-async fn write_vms(transaction: &Transaction<'_>, names: BTreeMap<i32, String>) -> Result<(), Error> {
+/// Gives those that have another name now.
+async fn write_vms(transaction: &Transaction<'_>, names: BTreeMap<i32, String>) -> Result<Vec<i32>, Error> {
     const WRITE_VM_FACTS: &str = "\
 -- write_vm_facts
 UPDATE vm SET name = f.name FROM unnest($1::int4[], $2::text[]) AS f (id, name)
-WHERE vm.id = f.id AND f.name <> '' AND vm.name <> f.name";
+WHERE vm.id = f.id AND f.name <> '' AND vm.name <> f.name RETURNING vm.id";
     if names.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let (ids, names): (Vec<i32>, Vec<String>) = names.into_iter().unzip();
-    transaction
-        .execute(WRITE_VM_FACTS, &[&ids, &names])
+    let renamed = transaction
+        .query(WRITE_VM_FACTS, &[&ids, &names])
         .await
         .map_err(Error::statement("write_vm_facts"))?;
-    Ok(())
+    Ok(numbers(&renamed))
 }
 
-/// Older facts don't replace newer ones, unless those are of a time still to come: their host's clock was wrong.
+/// The database ids that a statement has returned.
+fn numbers(rows: &[Row]) -> Vec<i32> {
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Gives those that said something new about their names or addresses. Older facts don't replace newer ones, unless those are of a time still to come: their host's clock was wrong.
 async fn write_guests(
     transaction: &Transaction<'_>,
     guests: BTreeMap<i32, &GuestFacts>,
-) -> Result<(), Error> {
+) -> Result<Vec<i32>, Error> {
     const WRITE_GUEST_FACTS: &str = "\
 -- write_guest_facts
+WITH old AS (SELECT vm_id, facts FROM guest WHERE vm_id = ANY ($1)), written AS (
 INSERT INTO guest AS g (vm_id, as_of, facts)
 SELECT vm_id, as_of, facts::jsonb FROM unnest($1::int4[], $2::timestamptz[], $3::text[]) AS f (vm_id, as_of, facts)
 ON CONFLICT (vm_id) DO UPDATE SET as_of = excluded.as_of, facts = excluded.facts
-WHERE g.as_of <= excluded.as_of OR g.as_of > now()";
+WHERE g.as_of <= excluded.as_of OR g.as_of > now()
+RETURNING vm_id, facts)
+SELECT w.vm_id FROM written w LEFT JOIN old USING (vm_id)
+WHERE (w.facts -> 'host_name', w.facts -> 'interfaces') IS DISTINCT FROM (old.facts -> 'host_name', old.facts -> 'interfaces')";
     let (mut ids, mut times, mut facts) = (vec![], vec![], vec![]);
     for (id, guest) in guests {
         ids.push(id);
@@ -122,11 +142,11 @@ WHERE g.as_of <= excluded.as_of OR g.as_of > now()";
         facts.push(serde_json::to_string(&guest.guest).map_err(Error::GuestFacts)?);
     }
     if ids.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    transaction
-        .execute(WRITE_GUEST_FACTS, &[&ids, &times, &facts])
+    let news = transaction
+        .query(WRITE_GUEST_FACTS, &[&ids, &times, &facts])
         .await
         .map_err(Error::statement("write_guest_facts"))?;
-    Ok(())
+    Ok(numbers(&news))
 }

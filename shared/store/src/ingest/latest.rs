@@ -97,11 +97,13 @@ pub(super) struct Latest {
 }
 
 impl Latest {
-    /// Takes the VM rows of `ticks` and writes what is due; returns the VMs written, for [`Latest::committed`].
+    /// Takes the VM rows of `ticks` and writes what is due; returns the VMs written, for [`Latest::committed`]. Those on another
+    /// host than that for which their groups hold are added to `moved`.
     pub(super) async fn write(
         &mut self,
         transaction: &Transaction<'_>,
         ticks: &[(i32, &Tick)],
+        moved: &mut BTreeSet<i32>,
     ) -> Result<Vec<i32>, Error> {
         // Sorted: rows are locked in one order.
         let mut touched = BTreeSet::new();
@@ -122,7 +124,7 @@ impl Latest {
             .filter(|vm_id| self.vms[vm_id].is_due())
             .collect();
         if !due.is_empty() {
-            self.update(transaction, &due).await?;
+            moved.extend(self.update(transaction, &due).await?);
         }
         Ok(due)
     }
@@ -136,11 +138,13 @@ impl Latest {
         }
     }
 
-    async fn update(&self, transaction: &Transaction<'_>, due: &[i32]) -> Result<(), Error> {
+    /// Writes these; gives those that have moved.
+    async fn update(&self, transaction: &Transaction<'_>, due: &[i32]) -> Result<Vec<i32>, Error> {
         // A late row, from a host that the VM has left, changes nothing.
         const UPDATE_VMS: &str = "\
 -- update_vms
-UPDATE vm SET host_id = s.host_id, last_seen_at = s.seen_at,
+WITH written AS (
+UPDATE vm SET host_id = s.host_id, last_seen_at = s.seen_at, archived_at = NULL, manual = false,
     state = coalesce(s.state, vm.state),
     state_reason = CASE WHEN s.state IS NULL THEN vm.state_reason ELSE s.state_reason END,
     vcpus = coalesce(s.vcpus, vm.vcpus),
@@ -149,7 +153,9 @@ UPDATE vm SET host_id = s.host_id, last_seen_at = s.seen_at,
     memory_used_source = coalesce(s.source, vm.memory_used_source)
 FROM unnest($1::int4[], $2::int4[], $3::timestamptz[], $4::int2[], $5::int2[], $6::int4[], $7::int8[], $8::int8[], $9::int2[])
     AS s (id, host_id, seen_at, state, state_reason, vcpus, maximum, used, source)
-WHERE vm.id = s.id AND (vm.last_seen_at IS NULL OR vm.last_seen_at <= s.seen_at OR vm.last_seen_at > now())";
+WHERE vm.id = s.id AND (vm.last_seen_at IS NULL OR vm.last_seen_at <= s.seen_at OR vm.last_seen_at > now())
+RETURNING vm.id, vm.host_id, vm.placed_on)
+SELECT id FROM written WHERE host_id IS DISTINCT FROM placed_on";
         let seen: Vec<&Seen> = due.iter().map(|vm_id| &self.vms[vm_id]).collect();
         let hosts: Vec<i32> = seen.iter().map(|seen| seen.host_id).collect();
         let times = seen
@@ -162,8 +168,8 @@ WHERE vm.id = s.id AND (vm.last_seen_at IS NULL OR vm.last_seen_at <= s.seen_at 
         let maxima: Vec<Option<i64>> = seen.iter().map(|seen| seen.memory_maximum_bytes).collect();
         let used: Vec<Option<i64>> = seen.iter().map(|seen| seen.memory_used_bytes).collect();
         let sources: Vec<Option<i16>> = seen.iter().map(|seen| seen.memory_used_source).collect();
-        transaction
-            .execute(
+        let moved = transaction
+            .query(
                 UPDATE_VMS,
                 &[
                     &due, &hosts, &times, &states, &reasons, &vcpus, &maxima, &used, &sources,
@@ -171,6 +177,6 @@ WHERE vm.id = s.id AND (vm.last_seen_at IS NULL OR vm.last_seen_at <= s.seen_at 
             )
             .await
             .map_err(Error::statement("update_vms"))?;
-        Ok(())
+        Ok(moved.iter().map(|row| row.get(0)).collect())
     }
 }

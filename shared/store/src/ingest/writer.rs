@@ -5,7 +5,7 @@ use super::marks::{Marks, Taken};
 use super::{Committed, HostBatch, facts, fence, gaps, ledger, rows};
 use crate::schema::Flavor;
 use crate::schema::partition::{self, Day};
-use crate::{Error, Tier, entity, instant, pool};
+use crate::{Error, Tier, entity, instant, inventory, pool};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tokio_postgres::{Client, Config, Transaction, error::SqlState};
@@ -74,13 +74,16 @@ impl Writer {
         fence::check(&transaction, batches).await?;
         let mut marks = Marks::lock(&transaction, batches).await?;
         let Taken { ticks, findings } = marks.take_new(batches, &mut committed)?;
-        let vm_ids = named_vms(&transaction, &ticks).await?;
-        facts::write(&transaction, &ticks, &vm_ids).await?;
+        // Those whose groups may be others from now on.
+        let mut unsettled = BTreeSet::new();
+        let vm_ids = named_vms(&transaction, &ticks, &mut unsettled).await?;
+        facts::write(&transaction, &ticks, &vm_ids, &mut unsettled).await?;
         gaps::write(&transaction, &ticks, &vm_ids).await?;
         committed.rows = rows::write(&transaction, &ticks).await?;
-        let updated = self.latest.write(&transaction, &ticks).await?;
+        let updated = self.latest.write(&transaction, &ticks, &mut unsettled).await?;
         marks.store(&transaction).await?;
         ledger::write(&transaction, &marks, &findings, &ticks).await?;
+        inventory::refresh::refresh(&transaction, &unsettled).await?;
         transaction.commit().await.map_err(Error::statement("commit"))?;
         self.latest.committed(&updated);
         committed.marks = marks.positions();
@@ -107,6 +110,7 @@ impl Writer {
 async fn named_vms(
     transaction: &Transaction<'_>,
     ticks: &[(i32, &Tick)],
+    new: &mut BTreeSet<i32>,
 ) -> Result<HashMap<VmId, i32>, Error> {
     let mut by_host: BTreeMap<i32, BTreeSet<VmId>> = BTreeMap::new();
     for (host_id, tick) in ticks {
@@ -122,7 +126,7 @@ async fn named_vms(
     }
     let mut ids = HashMap::new();
     for (host_id, vms) in &by_host {
-        ids.extend(entity::resolve_vms(transaction, *host_id, vms).await?);
+        ids.extend(entity::resolve_vms(transaction, *host_id, vms, new).await?);
     }
     Ok(ids)
 }

@@ -1,5 +1,5 @@
-//! What the web servers' database role may do: read everything, write what is theirs, and add to the audit trail by the one
-//! function that does so.
+//! What the web servers' database role may do: read everything, write what is theirs, and add to the audit trail and enter manual
+//! virtual machines by the functions that do so.
 //!
 //! The collector grants, because it makes the tables and owns them. Whatever else was granted to the role on these tables is
 //! taken back. A web server asks for [`excess`] at its start: with the collector's own role, say, it could do anything.
@@ -19,6 +19,10 @@ pub const WRITTEN_BY_WEB: &[&str] = &[
     "access_grant",
     "vm_group",
     "vm_group_member",
+    "vm_group_child",
+    "vm_label",
+    "host_label",
+    "vm_search",
     "login_session",
     "refresh_token",
     "login_failure",
@@ -26,6 +30,14 @@ pub const WRITTEN_BY_WEB: &[&str] = &[
     "signing_key",
     "setup_code",
     "export_job",
+];
+
+/// The functions that web servers call, which write with their owner's rights what the role may not.
+const CALLED_BY_WEB: &[&str] = &[
+    "audit_append",
+    "vm_add_manual",
+    "vm_change_manual",
+    "vm_remove_manual",
 ];
 
 /// Brings the rights of `role` on the tables of vmscope to what web servers need, no less and no more.
@@ -52,6 +64,7 @@ SELECT pg_advisory_xact_lock($1)";
     let role = quoted;
     let tables = tables(&transaction).await?.join(", ");
     let written = WRITTEN_BY_WEB.join(", ");
+    let called = CALLED_BY_WEB.join(", ");
     let schema = schema(&transaction).await?;
     let statements = format!(
         "-- grant_web\n\
@@ -59,7 +72,7 @@ SELECT pg_advisory_xact_lock($1)";
          REVOKE ALL ON {tables} FROM {role};\n\
          GRANT SELECT ON {tables} TO {role};\n\
          GRANT INSERT, UPDATE, DELETE ON {written} TO {role};\n\
-         GRANT EXECUTE ON FUNCTION audit_append TO {role}"
+         GRANT EXECUTE ON FUNCTION {called} TO {role}"
     );
     transaction
         .batch_execute(&statements)
@@ -141,8 +154,8 @@ async fn fits(client: &impl GenericClient, role: &str) -> Result<bool, Error> {
     const FITS: &str = "\
 -- privilege_fits
 SELECT has_schema_privilege($1::text, current_schema(), 'USAGE')
-    AND coalesce((SELECT has_function_privilege($1::text, oid, 'EXECUTE') FROM pg_proc
-        WHERE proname = 'audit_append' AND pronamespace = current_schema()::regnamespace), false)
+    AND coalesce((SELECT bool_and(has_function_privilege($1::text, oid, 'EXECUTE')) FROM pg_proc
+        WHERE proname = ANY ($3) AND pronamespace = current_schema()::regnamespace), false)
     AND NOT EXISTS (
         SELECT FROM pg_class c
         CROSS JOIN unnest(ARRAY['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) AS w (word)
@@ -154,7 +167,7 @@ SELECT has_schema_privilege($1::text, current_schema(), 'USAGE')
                 THEN has_any_column_privilege($1::text, c.oid, w.word)
                 ELSE has_table_privilege($1::text, c.oid, w.word) <> n.needed END)";
     let row = client
-        .query_one(FITS, &[&role, &WRITTEN_BY_WEB])
+        .query_one(FITS, &[&role, &WRITTEN_BY_WEB, &CALLED_BY_WEB])
         .await
         .map_err(Error::statement("privilege_fits"))?;
     Ok(row.get(0))

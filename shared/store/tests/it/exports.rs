@@ -91,7 +91,7 @@ on_both_flavors! {
         let store = database.store();
         let filters = [
             vm::Filter::default(),
-            vm::Filter { search: "vm-1".to_owned(), order: Order { by: vm::Sort::LastSampleAt, descending: true }, ..Default::default() },
+            vm::Filter { search: "vm-1".to_owned(), order: vec![Order { by: vm::Sort::LastSampleAt, descending: true }], ..Default::default() },
             vm::Filter { state: Some(vm::State::Reported(5)), ..Default::default() },
             vm::Filter { reach: Reach::Nothing, ..Default::default() },
         ];

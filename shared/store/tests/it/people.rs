@@ -88,9 +88,11 @@ pub(crate) async fn made_role(store: &Store, name: &str, entries: &[&str], paren
 pub(crate) async fn made_group(store: &Store, name: &str) -> Group {
     let definition = Definition {
         name: name.to_owned(),
-        description: String::new(),
+        ..Definition::default()
     };
-    group::create(store, &context(), &definition).await.unwrap()
+    group::create(store, &context(), Authority::System, &definition)
+        .await
+        .unwrap()
 }
 
 pub(crate) fn permission(name: &str) -> Permission {

@@ -60,7 +60,8 @@ on_both_flavors! {
         };
         let viewer = ["host.read", "vm.read", "group.read", "ledger.read", "export.create", "system.read"];
         assert_eq!(names(VIEWER), viewer);
-        assert_eq!(names(OPERATOR), [&viewer[..3], &["group.write"], &viewer[3..]].concat());
+        let operator = ["host.read", "host.write", "vm.read", "vm.write", "group.read", "group.write", "ledger.read", "export.create", "system.read"];
+        assert_eq!(names(OPERATOR), operator);
         let admin = ["export.manage", "user.read", "user.write", "role.read", "grant.write", "audit.read"];
         let sorted = |mut names: Vec<String>| {
             names.sort();

@@ -318,6 +318,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Exports, the newest first, a page at a time. */
+        get: operations["list_exports"];
+        put?: never;
+        /** Has a file made, by a collector. Its rows are what the caller may see when it is made. */
+        post: operations["create_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One export. */
+        get: operations["get_export"];
+        put?: never;
+        post?: never;
+        /** Cancels an export, or removes its file. */
+        delete: operations["remove_export"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The file of an export, for who asked for it and nobody else. */
+        get: operations["get_export_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/gaps": {
         parameters: {
             query?: never;
@@ -327,6 +380,23 @@ export interface paths {
         };
         /** The loss ledger, a page at a time. Each tick that got a number is stored, or stands in exactly one entry. */
         get: operations["list_gaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/gaps/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The entries of the loss ledger, on all its pages, as a file. The page is ignored. */
+        get: operations["export_gaps"];
         put?: never;
         post?: never;
         delete?: never;
@@ -345,8 +415,28 @@ export interface paths {
         /** The groups within the caller's reach, by name, a page at a time. */
         get: operations["list_groups"];
         put?: never;
-        /** Makes an empty group. Needs the permission for everything. */
+        /** Makes a group. Needs the permission for everything. */
         post: operations["create_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tries a rule on the machines that the caller may see, and keeps nothing of it. A rule that can't be read is 40003 for the field `rule`,
+         *     with the position.
+         */
+        post: operations["preview_rule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -368,7 +458,10 @@ export interface paths {
         delete: operations["delete_group"];
         options?: never;
         head?: never;
-        /** Gives a group another name and description. */
+        /**
+         * Gives a group another name, description, rule and parts. A rule or a part goes on putting machines into the group: who changes one must hold
+         *     everywhere all that roles give and deny within the group, and within those that it is a part of.
+         */
         patch: operations["change_group"];
         trace?: never;
     };
@@ -384,6 +477,26 @@ export interface paths {
         /** Puts virtual machines into a group and takes others out. Who sees the group only can't add to it what he may not see otherwise. */
         put: operations["change_members"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/history/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Metrics over time as a file: a row for each thing and moment, with a column for each metric. Moments without any value are left
+         *     out.
+         */
+        post: operations["export_history"];
         delete?: never;
         options?: never;
         head?: never;
@@ -417,8 +530,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Hosts, a page at a time. */
+        /** Hosts, a page at a time, or one part after another. */
         get: operations["list_hosts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The hosts of a list, on all its pages, as a file. The page is ignored. */
+        get: operations["export_hosts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -437,6 +567,26 @@ export interface paths {
         /** One host with its devices. */
         get: operations["get_host"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/{id}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a host these labels instead of those that it has. A label that the rule of a group looks at moves the machines on the host, also
+         *     those that come later: who writes it must hold everywhere all that roles give and deny within that group.
+         */
+        put: operations["set_host_labels"];
         post?: never;
         delete?: never;
         options?: never;
@@ -842,8 +992,60 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Virtual machines, a page at a time. */
+        /** Virtual machines, a page at a time, or one part after another. */
         get: operations["list_vms"];
+        put?: never;
+        /** Enters a virtual machine that no agent sees. Needs the permission for everything. */
+        post: operations["create_vm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vms/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Changes labels and groups of many virtual machines, each as a whole or not at all. Groups need `group.write`, too. */
+        post: operations["edit_vms"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vms/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The virtual machines of a list, on all its pages, as a file. The page is ignored. */
+        get: operations["export_vms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vms/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts virtual machines: the parameters are those of the list, of which order and page do not matter. */
+        get: operations["get_vm_statistics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -862,6 +1064,28 @@ export interface paths {
         /** One virtual machine with its devices, and what the system inside of it says of itself. */
         get: operations["get_vm"];
         put?: never;
+        post?: never;
+        /** Deletes a manual virtual machine. */
+        delete: operations["delete_vm"];
+        options?: never;
+        head?: never;
+        /** Changes a manual virtual machine. */
+        patch: operations["change_vm"];
+        trace?: never;
+    };
+    "/api/v1/vms/{id}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a virtual machine these labels instead of those that it has. A label that the rule of a group looks at moves the machine: who
+         *     writes it must be able to do with the machine all that roles give and deny within that group.
+         */
+        put: operations["set_vm_labels"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1072,6 +1296,9 @@ export interface components {
          * @enum {string}
          */
         AuditResult: "done" | "denied" | "failed";
+        BTreeMap: {
+            [key: string]: string;
+        };
         /** @description How much is missing for one cause. */
         CauseTotal: {
             /**
@@ -1394,6 +1621,78 @@ export interface components {
              */
             code: number;
             data: null;
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_ExportJob: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description An export that is made while nobody waits. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When it was asked for.
+                 */
+                created_at: string;
+                /**
+                 * @description Why it failed: `forbidden`, `not_found`, `too_big`, `storage_full`, `storage`, `gave_up`, `internal`; else null.
+                 * @example too_big
+                 */
+                error: string | null;
+                /**
+                 * Format: date-time
+                 * @description When its file is removed.
+                 */
+                expires_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it ended.
+                 */
+                finished_at: string | null;
+                /** @description Kind of file. */
+                format: components["schemas"]["ExportFormat"];
+                /**
+                 * Format: uuid
+                 * @description Its id.
+                 */
+                id: string;
+                /** @description What was asked for, as it was. */
+                query: Record<string, never>;
+                /**
+                 * Format: int64
+                 * @description Rows so far.
+                 */
+                rows_done: number;
+                /**
+                 * Format: int64
+                 * @description Rows that there will be; null when that is not known before the end.
+                 */
+                rows_total: number | null;
+                /**
+                 * Format: int64
+                 * @description How big the file is; null before it is there.
+                 */
+                size_bytes: number | null;
+                /**
+                 * Format: date-time
+                 * @description When a collector first took it up.
+                 */
+                started_at: string | null;
+                /** @description What has become of it. */
+                state: components["schemas"]["ExportState"];
+                /** @description Who asked for it. */
+                user: components["schemas"]["ExportOwner"];
+                /** @description What is exported. */
+                what: components["schemas"]["Exported"];
+            };
             /**
              * @description `ok`.
              * @example ok
@@ -1819,6 +2118,54 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_Items_VmBatchResult: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description A list that is never long. */
+            data: {
+                /** @description All of them. */
+                items: {
+                    /** @description What the caller lacks, when it was denied. */
+                    permission: string | null;
+                    /** @description What became of it. */
+                    result: components["schemas"]["VmBatchOutcome"];
+                    /** @description Its UUID. */
+                    vm: string;
+                }[];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_LabelSet: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description All labels of a thing. */
+            data: {
+                /**
+                 * @description Values by key, at most 64. A key is lower-case letters, digits, `.`, `_`, `/`, `-`, at most 63 of them; a value has at most 128
+                 *     characters.
+                 */
+                labels: components["schemas"]["BTreeMap"];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_LoggedIn: {
             /**
              * Format: int32
@@ -2042,7 +2389,7 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
-        Envelope_Page_Host: {
+        Envelope_Page_ExportJob: {
             /**
              * Format: int32
              * @description Application code; 0 is success.
@@ -2053,60 +2400,61 @@ export interface components {
             data: {
                 /** @description What is on this page. */
                 items: {
-                    /** @description Version of the agent. */
-                    agent_version: string;
                     /**
                      * Format: date-time
-                     * @description When the host started.
+                     * @description When it was asked for.
                      */
-                    boot_at: string | null;
+                    created_at: string;
                     /**
-                     * Format: int32
-                     * @description Logical processors.
+                     * @description Why it failed: `forbidden`, `not_found`, `too_big`, `storage_full`, `storage`, `gave_up`, `internal`; else null.
+                     * @example too_big
                      */
-                    cpu_count: number;
-                    /** @description Processor model. */
-                    cpu_model: string;
+                    error: string | null;
                     /**
                      * Format: date-time
-                     * @description When its agent first spoke to a collector.
+                     * @description When its file is removed.
                      */
-                    first_seen_at: string;
-                    /** @description Hypervisor with version; empty when the agent reports the host alone. */
-                    hypervisor: string;
+                    expires_at: string | null;
+                    /**
+                     * Format: date-time
+                     * @description When it ended.
+                     */
+                    finished_at: string | null;
+                    /** @description Kind of file. */
+                    format: components["schemas"]["ExportFormat"];
                     /**
                      * Format: uuid
-                     * @description UUID.
+                     * @description Its id.
                      */
                     id: string;
-                    /** @description Kernel release. */
-                    kernel: string;
-                    /**
-                     * Format: date-time
-                     * @description When its last stored sample was taken.
-                     */
-                    last_sample_at: string | null;
+                    /** @description What was asked for, as it was. */
+                    query: Record<string, never>;
                     /**
                      * Format: int64
-                     * @description Memory, in bytes.
+                     * @description Rows so far.
                      */
-                    memory_bytes: number;
-                    /** @description Host name. */
-                    name: string;
-                    /** @description Operating system with version. */
-                    os: string;
-                    /** @description True when that was in the last 15 s. */
-                    reporting: boolean;
+                    rows_done: number;
                     /**
-                     * @description Its VMs, counted by state; those without a sample in the last 15 s are `silent`.
-                     * @example {
-                     *       "running": 3,
-                     *       "silent": 1
-                     *     }
+                     * Format: int64
+                     * @description Rows that there will be; null when that is not known before the end.
                      */
-                    vms_by_state: {
-                        [key: string]: number;
-                    };
+                    rows_total: number | null;
+                    /**
+                     * Format: int64
+                     * @description How big the file is; null before it is there.
+                     */
+                    size_bytes: number | null;
+                    /**
+                     * Format: date-time
+                     * @description When a collector first took it up.
+                     */
+                    started_at: string | null;
+                    /** @description What has become of it. */
+                    state: components["schemas"]["ExportState"];
+                    /** @description Who asked for it. */
+                    user: components["schemas"]["ExportOwner"];
+                    /** @description What is exported. */
+                    what: components["schemas"]["Exported"];
                 }[];
                 /**
                  * Format: int32
@@ -2142,12 +2490,13 @@ export interface components {
             data: {
                 /** @description What is on this page. */
                 items: {
-                    /** @description Where it is. */
-                    host: components["schemas"]["HostReference"];
+                    host: components["schemas"]["HostReference"] | null;
                     /** @description Its UUID. */
                     id: string;
                     /** @description Its name. */
                     name: string;
+                    /** @description Why it is in the group. */
+                    sources: components["schemas"]["MemberSource"][];
                     /** @description Its state; null before the first sample. */
                     state: string | null;
                 }[];
@@ -2249,92 +2598,6 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
-        Envelope_Page_Vm: {
-            /**
-             * Format: int32
-             * @description Application code; 0 is success.
-             * @example 0
-             */
-            code: number;
-            /** @description One page of a list. */
-            data: {
-                /** @description What is on this page. */
-                items: {
-                    /**
-                     * Format: date-time
-                     * @description When it was first seen.
-                     */
-                    first_seen_at: string;
-                    /** @description Where it runs. */
-                    host: components["schemas"]["HostReference"];
-                    /**
-                     * Format: uuid
-                     * @description UUID.
-                     */
-                    id: string;
-                    /**
-                     * Format: date-time
-                     * @description When its last stored sample was taken.
-                     */
-                    last_sample_at: string | null;
-                    /**
-                     * Format: int64
-                     * @description Most memory that it may use, in bytes.
-                     */
-                    memory_maximum_bytes: number | null;
-                    /**
-                     * Format: int64
-                     * @description Memory in use, in bytes, as seen by `memory_used_source`.
-                     */
-                    memory_used_bytes: number | null;
-                    /**
-                     * @description Who says how much memory is used: `balloon`, `guest_agent` or `rss`.
-                     * @example balloon
-                     */
-                    memory_used_source: string | null;
-                    /** @description Name of its domain. */
-                    name: string;
-                    /** @description True when it was sampled in the last 15 s. */
-                    reporting: boolean;
-                    /**
-                     * @description Name of the last known state, which holds while `reporting`; null before the first sample.
-                     * @example running
-                     */
-                    state: string | null;
-                    /**
-                     * @description Why it is in that state.
-                     * @example booted
-                     */
-                    state_reason: string | null;
-                    /**
-                     * Format: int32
-                     * @description Virtual processors in use.
-                     */
-                    vcpus: number | null;
-                }[];
-                /**
-                 * Format: int32
-                 * @description Number of this page, from 1.
-                 */
-                page: number;
-                /**
-                 * Format: int32
-                 * @description Most items a page.
-                 */
-                page_size: number;
-                /**
-                 * Format: int64
-                 * @description Items on all pages.
-                 */
-                total: number;
-            };
-            /**
-             * @description `ok`.
-             * @example ok
-             */
-            message: string;
-        };
-        /** @description A successful answer. */
         Envelope_Page_VmGroup: {
             /**
              * Format: int32
@@ -2346,6 +2609,8 @@ export interface components {
             data: {
                 /** @description What is on this page. */
                 items: {
+                    /** @description The groups whose machines are in it, too, as far as the caller may see them. */
+                    children: components["schemas"]["GroupReference"][];
                     /**
                      * Format: date-time
                      * @description When it was made.
@@ -2365,6 +2630,11 @@ export interface components {
                      * @example shop
                      */
                     name: string;
+                    /**
+                     * @description The rule that puts machines into it; null for none.
+                     * @example label.env = prod and host in (a, b)
+                     */
+                    rule: string | null;
                 }[];
                 /**
                  * Format: int32
@@ -2460,6 +2730,30 @@ export interface components {
             message: string;
         };
         /** @description A successful answer. */
+        Envelope_RulePreview: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description What a rule comes to now. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description How many of the machines that the caller may see are as the rule says.
+                 */
+                matching: number;
+                /** @description The first of them by name. */
+                sample: components["schemas"]["VmName"][];
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
         Envelope_Series: {
             /**
              * Format: int32
@@ -2521,6 +2815,197 @@ export interface components {
             data: {
                 /** @description True until the first user is there. */
                 needed: boolean;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Slice_Host: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One part of a list: a numbered page, or what follows a place. */
+            data: {
+                /** @description What is in this part. */
+                items: {
+                    /** @description Version of the agent. */
+                    agent_version: string;
+                    /**
+                     * Format: date-time
+                     * @description When the host started.
+                     */
+                    boot_at: string | null;
+                    /**
+                     * Format: int32
+                     * @description Logical processors.
+                     */
+                    cpu_count: number;
+                    /** @description Processor model. */
+                    cpu_model: string;
+                    /**
+                     * Format: date-time
+                     * @description When its agent first spoke to a collector.
+                     */
+                    first_seen_at: string;
+                    /** @description Hypervisor with version; empty when the agent reports the host alone. */
+                    hypervisor: string;
+                    /**
+                     * Format: uuid
+                     * @description UUID.
+                     */
+                    id: string;
+                    /** @description Kernel release. */
+                    kernel: string;
+                    /** @description Its labels. */
+                    labels: components["schemas"]["BTreeMap"];
+                    /**
+                     * Format: date-time
+                     * @description When its last stored sample was taken.
+                     */
+                    last_sample_at: string | null;
+                    /**
+                     * Format: int64
+                     * @description Memory, in bytes.
+                     */
+                    memory_bytes: number;
+                    /** @description Host name. */
+                    name: string;
+                    /** @description Operating system with version. */
+                    os: string;
+                    /** @description True when that was in the last 15 s. */
+                    reporting: boolean;
+                    /**
+                     * @description Its VMs, counted by state; those without a sample in the last 15 s are `silent`.
+                     * @example {
+                     *       "running": 3,
+                     *       "silent": 1
+                     *     }
+                     */
+                    vms_by_state: {
+                        [key: string]: number;
+                    };
+                }[];
+                /** @description What to give as `cursor` for the next part; null at the end. */
+                next_cursor: string | null;
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1; 0 for what follows a cursor.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a part.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items of the whole list.
+                 */
+                total: number;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_Slice_Vm: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description One part of a list: a numbered page, or what follows a place. */
+            data: {
+                /** @description What is in this part. */
+                items: {
+                    /**
+                     * Format: date-time
+                     * @description Since when lists leave it out, because its host does not have it any more; null when they show it.
+                     */
+                    archived_at: string | null;
+                    /** @description What somebody wrote about it. */
+                    description: string;
+                    /**
+                     * Format: date-time
+                     * @description When it was first seen.
+                     */
+                    first_seen_at: string;
+                    host: components["schemas"]["HostReference"] | null;
+                    /**
+                     * Format: uuid
+                     * @description UUID.
+                     */
+                    id: string;
+                    /** @description Its labels. */
+                    labels: components["schemas"]["BTreeMap"];
+                    /**
+                     * Format: date-time
+                     * @description When its last stored sample was taken.
+                     */
+                    last_sample_at: string | null;
+                    /** @description Somebody entered it: no agent sees it. */
+                    manual: boolean;
+                    /**
+                     * Format: int64
+                     * @description Most memory that it may use, in bytes.
+                     */
+                    memory_maximum_bytes: number | null;
+                    /**
+                     * Format: int64
+                     * @description Memory in use, in bytes, as seen by `memory_used_source`.
+                     */
+                    memory_used_bytes: number | null;
+                    /**
+                     * @description Who says how much memory is used: `balloon`, `guest_agent` or `rss`.
+                     * @example balloon
+                     */
+                    memory_used_source: string | null;
+                    /** @description Name of its domain. */
+                    name: string;
+                    /** @description True when it was sampled in the last 15 s. */
+                    reporting: boolean;
+                    /**
+                     * @description Name of the last known state, which holds while `reporting`; null before the first sample.
+                     * @example running
+                     */
+                    state: string | null;
+                    /**
+                     * @description Why it is in that state.
+                     * @example booted
+                     */
+                    state_reason: string | null;
+                    /**
+                     * Format: int32
+                     * @description Virtual processors in use.
+                     */
+                    vcpus: number | null;
+                }[];
+                /** @description What to give as `cursor` for the next part; null at the end. */
+                next_cursor: string | null;
+                /**
+                 * Format: int32
+                 * @description Number of this page, from 1; 0 for what follows a cursor.
+                 */
+                page: number;
+                /**
+                 * Format: int32
+                 * @description Most items a part.
+                 */
+                page_size: number;
+                /**
+                 * Format: int64
+                 * @description Items of the whole list.
+                 */
+                total: number;
             };
             /**
              * @description `ok`.
@@ -2747,6 +3232,8 @@ export interface components {
             data: components["schemas"]["Vm"] & {
                 /** @description Its virtual processors, disks and network interfaces. */
                 devices: components["schemas"]["Device"][];
+                /** @description The groups that it is in, as far as the caller may see them, by name. */
+                groups: components["schemas"]["VmMembership"][];
                 guest: components["schemas"]["Guest"] | null;
             };
             /**
@@ -2765,6 +3252,8 @@ export interface components {
             code: number;
             /** @description A group. */
             data: {
+                /** @description The groups whose machines are in it, too, as far as the caller may see them. */
+                children: components["schemas"]["GroupReference"][];
                 /**
                  * Format: date-time
                  * @description When it was made.
@@ -2784,6 +3273,49 @@ export interface components {
                  * @example shop
                  */
                 name: string;
+                /**
+                 * @description The rule that puts machines into it; null for none.
+                 * @example label.env = prod and host in (a, b)
+                 */
+                rule: string | null;
+            };
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            message: string;
+        };
+        /** @description A successful answer. */
+        Envelope_VmStatistics: {
+            /**
+             * Format: int32
+             * @description Application code; 0 is success.
+             * @example 0
+             */
+            code: number;
+            /** @description Virtual machines, counted. Hosts, groups and labels are the hundred with most machines. */
+            data: {
+                /**
+                 * @description By state; those without a sample in the last 15 s are `silent`.
+                 * @example {
+                 *       "running": 3,
+                 *       "silent": 2
+                 *     }
+                 */
+                by_state: {
+                    [key: string]: number;
+                };
+                /** @description By group that the caller may see, the largest first; a machine may be in several. */
+                groups: components["schemas"]["NamedCount"][];
+                /** @description By host, the largest first. */
+                hosts: components["schemas"]["NamedCount"][];
+                /** @description By label, the most frequent first. */
+                labels: components["schemas"]["LabelCount"][];
+                /**
+                 * Format: int64
+                 * @description All of them.
+                 */
+                total: number;
             };
             /**
              * @description `ok`.
@@ -2831,6 +3363,89 @@ export interface components {
              */
             message: string;
         };
+        /**
+         * @description Kinds of files.
+         * @enum {string}
+         */
+        ExportFormat: "csv" | "jsonl" | "parquet";
+        /** @description An export that is made while nobody waits. */
+        ExportJob: {
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created_at: string;
+            /**
+             * @description Why it failed: `forbidden`, `not_found`, `too_big`, `storage_full`, `storage`, `gave_up`, `internal`; else null.
+             * @example too_big
+             */
+            error: string | null;
+            /**
+             * Format: date-time
+             * @description When its file is removed.
+             */
+            expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished_at: string | null;
+            /** @description Kind of file. */
+            format: components["schemas"]["ExportFormat"];
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description What was asked for, as it was. */
+            query: Record<string, never>;
+            /**
+             * Format: int64
+             * @description Rows so far.
+             */
+            rows_done: number;
+            /**
+             * Format: int64
+             * @description Rows that there will be; null when that is not known before the end.
+             */
+            rows_total: number | null;
+            /**
+             * Format: int64
+             * @description How big the file is; null before it is there.
+             */
+            size_bytes: number | null;
+            /**
+             * Format: date-time
+             * @description When a collector first took it up.
+             */
+            started_at: string | null;
+            /** @description What has become of it. */
+            state: components["schemas"]["ExportState"];
+            /** @description Who asked for it. */
+            user: components["schemas"]["ExportOwner"];
+            /** @description What is exported. */
+            what: components["schemas"]["Exported"];
+        };
+        /** @description Whose an export is. */
+        ExportOwner: {
+            /**
+             * Format: uuid
+             * @description His id.
+             */
+            id: string;
+            /** @description His name. */
+            name: string;
+        };
+        /**
+         * @description What has become of an export.
+         * @enum {string}
+         */
+        ExportState: "queued" | "running" | "done" | "failed" | "cancelled" | "removed";
+        /**
+         * @description What can be exported.
+         * @enum {string}
+         */
+        Exported: "vms" | "hosts" | "gaps" | "history";
         /** @description Whether samples arrive from the collectors as they are taken. */
         FeedState: {
             /** @description True while at least one collector feeds this server. */
@@ -2840,7 +3455,7 @@ export interface components {
         FieldProblem: {
             /**
              * @description What is wrong, for programs: `unknown`, `missing`, `type`, `control_character`, `too_short`, `too_long`, `format`, `unknown_value`,
-             *     `not_found`, `past`, `too_far`, `range`, `not_multiple`, `conflict`, `order`, `needs_samples`, `wrong`, `password_contains_name`, `password_common`, `password_simple`,
+             *     `not_found`, `past`, `too_far`, `range`, `not_multiple`, `conflict`, `order`, `needs_samples`, `wrong`, `rule`, `password_contains_name`, `password_common`, `password_simple`,
              *     `password_repetitive`, `password_same`.
              * @example too_short
              */
@@ -2852,6 +3467,8 @@ export interface components {
             field: string;
             /** @description What is wrong, in the caller's language. */
             message: string;
+            /** @description Where in the text, in characters from 0; null when it is about all of it. */
+            position: number | null;
         };
         /** @description An entry of the ledger: a span for which samples are missing. */
         Gap: {
@@ -2937,10 +3554,40 @@ export interface components {
             /** @description Where it holds. */
             scope: components["schemas"]["Scope"];
         };
+        /** @description What is to become of groups; the others stay. */
+        GroupChanges: {
+            /**
+             * @description To be put into.
+             * @default []
+             */
+            add: string[];
+            /**
+             * @description To be taken out of.
+             * @default []
+             */
+            remove: string[];
+        };
         /** @description A group as it is to be. */
         GroupDefinition: {
+            /** @description The groups whose machines are to be in it, too. What is left out stays as it is, and so do those that the caller may not see. */
+            children?: string[] | null;
             /** @description What it is for. */
             description?: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * @description The rule that puts machines into it; empty for none. What is left out stays as it is.
+             * @example label.env = prod and host in (a, b)
+             */
+            rule?: string | null;
+        };
+        /** @description A group by its name. */
+        GroupReference: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
             /** @description Its name. */
             name: string;
         };
@@ -3090,6 +3737,48 @@ export interface components {
             name: string;
             vm: components["schemas"]["VmReference"] | null;
         };
+        /** @description Which history goes into a file. */
+        HistoryExport: {
+            /** @description Whose, all of one kind: `host:<uuid>`, `vm:<uuid>`, `vcpu:<id>`, `disk:<id>`, `nic:<id>`. Without these, virtual machines. */
+            entities?: string[] | null;
+            /** @description Kind of file; CSV when not given. */
+            format?: components["schemas"]["ExportFormat"];
+            /**
+             * Format: date-time
+             * @description Start of the range.
+             */
+            from: string;
+            function?: ("avg" | "min" | "max" | "last") & Record<string, never>;
+            /**
+             * Format: uuid
+             * @description Only the virtual machines of this group.
+             */
+            group?: string | null;
+            /** @description Only the virtual machines on these hosts. */
+            hosts?: string[] | null;
+            /**
+             * @description Kind of the things; that of the entities, else `vm`, when not given.
+             * @example vm
+             */
+            kind?: string | null;
+            /**
+             * @description Names of metrics.
+             * @example [
+             *       "cpu_time_ns"
+             *     ]
+             */
+            metrics: string[];
+            /**
+             * @description Seconds between rows, `raw` for the samples themselves, or `auto`, which is the default: as few rows as a chart has.
+             * @example 60
+             */
+            step?: string | null;
+            /**
+             * Format: date-time
+             * @description End of the range.
+             */
+            to: string;
+        };
         /**
          * @description How what lies within a step becomes one value.
          * @enum {string}
@@ -3232,6 +3921,8 @@ export interface components {
             id: string;
             /** @description Kernel release. */
             kernel: string;
+            /** @description Its labels. */
+            labels: components["schemas"]["BTreeMap"];
             /**
              * Format: date-time
              * @description When its last stored sample was taken.
@@ -3318,6 +4009,45 @@ export interface components {
         Jwks: {
             /** @description The keys. */
             keys: Record<string, never>[];
+        };
+        /** @description What is to become of labels; the others stay. */
+        LabelChanges: {
+            /**
+             * @description Keys to be removed.
+             * @default []
+             */
+            remove: string[];
+            /**
+             * @description To be written.
+             * @default {}
+             */
+            set: components["schemas"]["BTreeMap"];
+        };
+        /** @description How many virtual machines have a label. */
+        LabelCount: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /**
+             * @description Its key.
+             * @example env
+             */
+            key: string;
+            /**
+             * @description Its value.
+             * @example prod
+             */
+            value: string;
+        };
+        /** @description All labels of a thing. */
+        LabelSet: {
+            /**
+             * @description Values by key, at most 64. A key is lower-case letters, digits, `.`, `_`, `/`, `-`, at most 63 of them; a value has at most 128
+             *     characters.
+             */
+            labels: components["schemas"]["BTreeMap"];
         };
         /** @description Values of one entity. */
         LiveSample: {
@@ -3424,12 +4154,13 @@ export interface components {
         };
         /** @description A virtual machine in a group. */
         Member: {
-            /** @description Where it is. */
-            host: components["schemas"]["HostReference"];
+            host: components["schemas"]["HostReference"] | null;
             /** @description Its UUID. */
             id: string;
             /** @description Its name. */
             name: string;
+            /** @description Why it is in the group. */
+            sources: components["schemas"]["MemberSource"][];
             /** @description Its state; null before the first sample. */
             state: string | null;
         };
@@ -3452,6 +4183,11 @@ export interface components {
             /** @description The virtual machine's UUID. */
             vm: string;
         };
+        /**
+         * @description Why a virtual machine is in a group.
+         * @enum {string}
+         */
+        MemberSource: "direct" | "rule" | "nested";
         /** @description What memory costs a virtual machine. */
         MemoryPressure: {
             /**
@@ -3535,6 +4271,18 @@ export interface components {
             /** @description Every metric of every kind, in catalogue order. */
             items: components["schemas"]["MetricInfo"][];
         };
+        /** @description How many virtual machines something has. */
+        NamedCount: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description Another machine on the same host. */
         Neighbour: {
             /**
@@ -3548,6 +4296,15 @@ export interface components {
              */
             iops: number | null;
             vm: components["schemas"]["VmReference"] | null;
+        };
+        /** @description An export to be made. */
+        NewExport: {
+            /** @description Kind of file; CSV when not given. */
+            format?: components["schemas"]["ExportFormat"];
+            /** @description The parameters of the list (`/vms`, `/hosts`, `/gaps`), or the body of `/history/export` without its format. */
+            query?: Record<string, never> | null;
+            /** @description What is exported. */
+            what: components["schemas"]["Exported"];
         };
         /** @description A role to be given. */
         NewGrant: {
@@ -3593,6 +4350,20 @@ export interface components {
              * @description The first password; it must be changed at the first login.
              */
             password: string;
+        };
+        /** @description A virtual machine to be entered. */
+        NewVm: {
+            /** @description What there is to say about it. */
+            description?: string;
+            /**
+             * Format: uuid
+             * @description UUID of its host; nowhere without.
+             */
+            host?: string | null;
+            /** @description Its labels. */
+            labels?: components["schemas"]["BTreeMap"];
+            /** @description Its name. */
+            name: string;
         };
         /** @description How many of what, and whether live samples arrive. */
         Overview: {
@@ -3772,6 +4543,24 @@ export interface components {
             id: string;
             /** @description Its name. */
             name: string;
+        };
+        /** @description What a rule comes to now. */
+        RulePreview: {
+            /**
+             * Format: int64
+             * @description How many of the machines that the caller may see are as the rule says.
+             */
+            matching: number;
+            /** @description The first of them by name. */
+            sample: components["schemas"]["VmName"][];
+        };
+        /** @description A rule to be tried. */
+        RuleTrial: {
+            /**
+             * @description The rule.
+             * @example label.env = prod and host in (a, b)
+             */
+            rule: string;
         };
         /** @description Where rights hold. */
         Scope: {
@@ -4307,21 +5096,31 @@ export interface components {
         Vm: {
             /**
              * Format: date-time
+             * @description Since when lists leave it out, because its host does not have it any more; null when they show it.
+             */
+            archived_at: string | null;
+            /** @description What somebody wrote about it. */
+            description: string;
+            /**
+             * Format: date-time
              * @description When it was first seen.
              */
             first_seen_at: string;
-            /** @description Where it runs. */
-            host: components["schemas"]["HostReference"];
+            host: components["schemas"]["HostReference"] | null;
             /**
              * Format: uuid
              * @description UUID.
              */
             id: string;
+            /** @description Its labels. */
+            labels: components["schemas"]["BTreeMap"];
             /**
              * Format: date-time
              * @description When its last stored sample was taken.
              */
             last_sample_at: string | null;
+            /** @description Somebody entered it: no agent sees it. */
+            manual: boolean;
             /**
              * Format: int64
              * @description Most memory that it may use, in bytes.
@@ -4357,6 +5156,41 @@ export interface components {
              */
             vcpus: number | null;
         };
+        /** @description What is to become of these virtual machines. */
+        VmBatch: {
+            /** @description What is to become of their groups. */
+            groups?: components["schemas"]["GroupChanges"];
+            /** @description UUIDs of the virtual machines. */
+            ids: string[];
+            /** @description What is to become of their labels. */
+            labels?: components["schemas"]["LabelChanges"];
+        };
+        /**
+         * @description What became of a virtual machine of a batch.
+         * @enum {string}
+         */
+        VmBatchOutcome: "done" | "unchanged" | "unknown" | "denied" | "malformed";
+        /** @description What became of one virtual machine. */
+        VmBatchResult: {
+            /** @description What the caller lacks, when it was denied. */
+            permission: string | null;
+            /** @description What became of it. */
+            result: components["schemas"]["VmBatchOutcome"];
+            /** @description Its UUID. */
+            vm: string;
+        };
+        /** @description What is to be changed about a manual virtual machine; what is left out stays. */
+        VmChange: {
+            /** @description What there is to say about it. */
+            description?: string | null;
+            /**
+             * Format: uuid
+             * @description UUID of its host; null for nowhere.
+             */
+            host?: string | null;
+            /** @description Its name. */
+            name?: string | null;
+        };
         /** @description Virtual machines by state. */
         VmCounts: {
             /**
@@ -4381,10 +5215,14 @@ export interface components {
         VmDetail: components["schemas"]["Vm"] & {
             /** @description Its virtual processors, disks and network interfaces. */
             devices: components["schemas"]["Device"][];
+            /** @description The groups that it is in, as far as the caller may see them, by name. */
+            groups: components["schemas"]["VmMembership"][];
             guest: components["schemas"]["Guest"] | null;
         };
         /** @description A group. */
         VmGroup: {
+            /** @description The groups whose machines are in it, too, as far as the caller may see them. */
+            children: components["schemas"]["GroupReference"][];
             /**
              * Format: date-time
              * @description When it was made.
@@ -4404,6 +5242,33 @@ export interface components {
              * @example shop
              */
             name: string;
+            /**
+             * @description The rule that puts machines into it; null for none.
+             * @example label.env = prod and host in (a, b)
+             */
+            rule: string | null;
+        };
+        /** @description A group that a VM is in. */
+        VmMembership: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Why it is in it. */
+            sources: components["schemas"]["MemberSource"][];
+        };
+        /** @description A virtual machine by its name. */
+        VmName: {
+            /**
+             * Format: uuid
+             * @description UUID.
+             */
+            id: string;
+            /** @description Its name. */
+            name: string;
         };
         /** @description The VM of an entry. */
         VmReference: {
@@ -4414,6 +5279,30 @@ export interface components {
             id: string;
             /** @description Name of its domain. */
             name: string;
+        };
+        /** @description Virtual machines, counted. Hosts, groups and labels are the hundred with most machines. */
+        VmStatistics: {
+            /**
+             * @description By state; those without a sample in the last 15 s are `silent`.
+             * @example {
+             *       "running": 3,
+             *       "silent": 2
+             *     }
+             */
+            by_state: {
+                [key: string]: number;
+            };
+            /** @description By group that the caller may see, the largest first; a machine may be in several. */
+            groups: components["schemas"]["NamedCount"][];
+            /** @description By host, the largest first. */
+            hosts: components["schemas"]["NamedCount"][];
+            /** @description By label, the most frequent first. */
+            labels: components["schemas"]["LabelCount"][];
+            /**
+             * Format: int64
+             * @description All of them.
+             */
+            total: number;
         };
         /** @description What a virtual machine did in a span, and what dominated. Null is what is not known. */
         WhySlow: {
@@ -6393,6 +7282,495 @@ export interface operations {
             };
         };
     };
+    list_exports: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Everybody's, which needs `export.manage`; otherwise the caller's own. */
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Page_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExport"];
+            };
+        };
+        responses: {
+            /** @description The export */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 there is no such entity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many unfinished exports */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50302 no place for files */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What has become of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_ExportJob"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_export_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 there is no such export, or no file of it */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable, 50302 no place for files */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_gaps: {
         parameters: {
             query?: {
@@ -6471,6 +7849,114 @@ export interface operations {
                 };
             };
             /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_gaps: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Only those of this host and its VMs, by UUID. */
+                host?: string;
+                /** @description Only those that concern this VM, by UUID: its own and those of its whole host. */
+                vm?: string;
+                /**
+                 * @description Only those with this cause.
+                 * @example deadline
+                 */
+                cause?: string;
+                /**
+                 * @description Only those of this part of sampling: `host`, `cheap`, `dear` or `all`.
+                 * @example dear
+                 */
+                group?: string;
+                /** @description Only those that end at this moment or later, RFC 3339. */
+                from?: string;
+                /** @description Only those that begin at this moment or earlier, RFC 3339. */
+                to?: string;
+                /** @description Kind of file; CSV when not given. */
+                format?: "csv" | "jsonl" | "parquet";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6649,6 +8135,111 @@ export interface operations {
             };
             /** @description 40900 name taken */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleTrial"];
+            };
+        };
+        responses: {
+            /** @description What it comes to */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_RulePreview"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6972,7 +8563,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description 40900 name taken */
+            /** @description 40900 name taken, 40904 it would be a part of itself */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7245,6 +8836,120 @@ export interface operations {
             };
         };
     };
+    export_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HistoryExport"];
+            };
+        };
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 there is no such entity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     query_history: {
         parameters: {
             query?: never;
@@ -7357,10 +9062,25 @@ export interface operations {
                 page?: number;
                 /** @description Most items a page. */
                 page_size?: number;
-                /** @description Only hosts whose name contains this, in any case, or whose UUID begins with it. */
+                /** @description Instead of a page: where to go on, `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Instead of a page: most items. */
+                limit?: number;
+                /** @description Only hosts with this in the name, a label, the system, the processor or the hypervisor, in any case; or whose UUID begins with it. */
                 q?: string;
-                /** @description Order; by name when not given. */
-                sort?: "name" | "-name" | "last_sample_at" | "-last_sample_at";
+                /**
+                 * @description Order: `name`, `last_sample_at`, `cpu_count`, `memory`, `first_seen_at`, up to four with commas between them, `-` for
+                 *     descending; by name when not given.
+                 * @example -last_sample_at,name
+                 */
+                sort?: string;
+                /**
+                 * @description Only hosts with these labels, with commas between them: `key=value`, or `key` for any value. A comma in a value is `\\,`.
+                 * @example rack=12
+                 */
+                label?: string;
+                /** @description Only hosts with a sample in the last 15 s, or only others. */
+                reporting?: boolean;
             };
             header?: never;
             path?: never;
@@ -7368,13 +9088,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page */
+            /** @description One part */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Envelope_Page_Host"];
+                    "application/json": components["schemas"]["Envelope_Slice_Host"];
                 };
             };
             /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
@@ -7414,6 +9134,115 @@ export interface operations {
                 };
             };
             /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_hosts: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Instead of a page: where to go on, `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Instead of a page: most items. */
+                limit?: number;
+                /** @description Only hosts with this in the name, a label, the system, the processor or the hypervisor, in any case; or whose UUID begins with it. */
+                q?: string;
+                /**
+                 * @description Order: `name`, `last_sample_at`, `cpu_count`, `memory`, `first_seen_at`, up to four with commas between them, `-` for
+                 *     descending; by name when not given.
+                 * @example -last_sample_at,name
+                 */
+                sort?: string;
+                /**
+                 * @description Only hosts with these labels, with commas between them: `key=value`, or `key` for any value. A comma in a value is `\\,`.
+                 * @example rack=12
+                 */
+                label?: string;
+                /** @description Only hosts with a sample in the last 15 s, or only others. */
+                reporting?: boolean;
+                /** @description Kind of file; CSV when not given. */
+                format?: "csv" | "jsonl" | "parquet";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7501,6 +9330,123 @@ export interface operations {
             };
             /** @description 40800 took too long */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_host_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelSet"];
+            };
+        };
+        responses: {
+            /** @description The labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_LabelSet"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10598,10 +12544,21 @@ export interface operations {
                 page?: number;
                 /** @description Most items a page. */
                 page_size?: number;
-                /** @description Only VMs whose name contains this, in any case, or whose UUID begins with it. */
+                /** @description Instead of a page: where to go on, `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Instead of a page: most items. */
+                limit?: number;
+                /**
+                 * @description Only VMs with this in the name, the host's name, a label, or the name and addresses of the system inside, in any case; or whose
+                 *     UUID begins with it.
+                 */
                 q?: string;
-                /** @description Order; by name when not given. */
-                sort?: "name" | "-name" | "state" | "-state" | "host" | "-host" | "last_sample_at" | "-last_sample_at";
+                /**
+                 * @description Order: `name`, `state`, `host`, `last_sample_at`, `vcpus`, `memory_maximum`, `memory_used`, `first_seen_at`, up to four with commas
+                 *     between them, `-` for descending; by name when not given.
+                 * @example -state,name
+                 */
+                sort?: string;
                 /**
                  * @description Only VMs that report this state, by name; `silent` for those without a sample in the last 15 s.
                  * @example running
@@ -10609,6 +12566,27 @@ export interface operations {
                 state?: string;
                 /** @description Only VMs on this host, by UUID. */
                 host?: string;
+                /** @description Only VMs in this group. */
+                group?: string;
+                /**
+                 * @description Only VMs with these labels, with commas between them: `key=value`, or `key` for any value. A comma in a value is `\\,`.
+                 * @example env=prod,tier
+                 */
+                label?: string;
+                /** @description Only VMs with at least so many virtual processors. */
+                vcpus_min?: number;
+                /** @description Only VMs with at most so many virtual processors. */
+                vcpus_max?: number;
+                /** @description Only VMs that may use at least so much memory. */
+                memory_min_bytes?: number;
+                /** @description Only VMs that may use at most so much memory. */
+                memory_max_bytes?: number;
+                /** @description Only VMs that were entered by somebody, or only others. */
+                manual?: boolean;
+                /** @description Only VMs with a sample in the last 15 s, or only others. */
+                reporting?: boolean;
+                /** @description Whether VMs that have left their host are listed. */
+                archived?: "false" | "true" | "all";
             };
             header?: never;
             path?: never;
@@ -10616,13 +12594,487 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page */
+            /** @description One part */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Envelope_Page_Vm"];
+                    "application/json": components["schemas"]["Envelope_Slice_Vm"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_vm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewVm"];
+            };
+        };
+        responses: {
+            /** @description The VM */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_VmDetail"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_vms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VmBatch"];
+            };
+        };
+        responses: {
+            /** @description What became of each */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Items_VmBatchResult"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_vms: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Instead of a page: where to go on, `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Instead of a page: most items. */
+                limit?: number;
+                /**
+                 * @description Only VMs with this in the name, the host's name, a label, or the name and addresses of the system inside, in any case; or whose
+                 *     UUID begins with it.
+                 */
+                q?: string;
+                /**
+                 * @description Order: `name`, `state`, `host`, `last_sample_at`, `vcpus`, `memory_maximum`, `memory_used`, `first_seen_at`, up to four with commas
+                 *     between them, `-` for descending; by name when not given.
+                 * @example -state,name
+                 */
+                sort?: string;
+                /**
+                 * @description Only VMs that report this state, by name; `silent` for those without a sample in the last 15 s.
+                 * @example running
+                 */
+                state?: string;
+                /** @description Only VMs on this host, by UUID. */
+                host?: string;
+                /** @description Only VMs in this group. */
+                group?: string;
+                /**
+                 * @description Only VMs with these labels, with commas between them: `key=value`, or `key` for any value. A comma in a value is `\\,`.
+                 * @example env=prod,tier
+                 */
+                label?: string;
+                /** @description Only VMs with at least so many virtual processors. */
+                vcpus_min?: number;
+                /** @description Only VMs with at most so many virtual processors. */
+                vcpus_max?: number;
+                /** @description Only VMs that may use at least so much memory. */
+                memory_min_bytes?: number;
+                /** @description Only VMs that may use at most so much memory. */
+                memory_max_bytes?: number;
+                /** @description Only VMs that were entered by somebody, or only others. */
+                manual?: boolean;
+                /** @description Only VMs with a sample in the last 15 s, or only others. */
+                reporting?: boolean;
+                /** @description Whether VMs that have left their host are listed. */
+                archived?: "false" | "true" | "all";
+                /** @description Kind of file; CSV when not given. */
+                format?: "csv" | "jsonl" | "parquet";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests, 42902 too many exports */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_vm_statistics: {
+        parameters: {
+            query?: {
+                /** @description Number of the page, from 1. */
+                page?: number;
+                /** @description Most items a page. */
+                page_size?: number;
+                /** @description Instead of a page: where to go on, `next_cursor` of the part before. */
+                cursor?: string;
+                /** @description Instead of a page: most items. */
+                limit?: number;
+                /**
+                 * @description Only VMs with this in the name, the host's name, a label, or the name and addresses of the system inside, in any case; or whose
+                 *     UUID begins with it.
+                 */
+                q?: string;
+                /**
+                 * @description Order: `name`, `state`, `host`, `last_sample_at`, `vcpus`, `memory_maximum`, `memory_used`, `first_seen_at`, up to four with commas
+                 *     between them, `-` for descending; by name when not given.
+                 * @example -state,name
+                 */
+                sort?: string;
+                /**
+                 * @description Only VMs that report this state, by name; `silent` for those without a sample in the last 15 s.
+                 * @example running
+                 */
+                state?: string;
+                /** @description Only VMs on this host, by UUID. */
+                host?: string;
+                /** @description Only VMs in this group. */
+                group?: string;
+                /**
+                 * @description Only VMs with these labels, with commas between them: `key=value`, or `key` for any value. A comma in a value is `\\,`.
+                 * @example env=prod,tier
+                 */
+                label?: string;
+                /** @description Only VMs with at least so many virtual processors. */
+                vcpus_min?: number;
+                /** @description Only VMs with at most so many virtual processors. */
+                vcpus_max?: number;
+                /** @description Only VMs that may use at least so much memory. */
+                memory_min_bytes?: number;
+                /** @description Only VMs that may use at most so much memory. */
+                memory_max_bytes?: number;
+                /** @description Only VMs that were entered by somebody, or only others. */
+                manual?: boolean;
+                /** @description Only VMs with a sample in the last 15 s, or only others. */
+                reporting?: boolean;
+                /** @description Whether VMs that have left their host are listed. */
+                archived?: "false" | "true" | "all";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_VmStatistics"];
                 };
             };
             /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
@@ -10749,6 +13201,353 @@ export interface operations {
             };
             /** @description 40800 took too long */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_vm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID of the VM */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Empty"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40905 an agent says how it is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_vm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID of the VM */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VmChange"];
+            };
+        };
+        responses: {
+            /** @description The VM */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_VmDetail"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40905 an agent says how it is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 42900 too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50000 internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 50300 database unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_vm_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description UUID of the VM */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelSet"];
+            };
+        };
+        responses: {
+            /** @description The labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_LabelSet"];
+                };
+            };
+            /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40100 not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40300 request of another site, 40301 permission missing, 40302 CSRF token missing, 40304 password must be changed first, 40305 not with an API token */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40400 not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 40800 took too long */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41301 body too big */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 41500 body is not said to be JSON */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

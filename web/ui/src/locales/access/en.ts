@@ -103,7 +103,7 @@ export default {
   role_name: { viewer: 'Viewer', operator: 'Operator', admin: 'Administrator', super_admin: 'Super administrator' },
   role_help: {
     viewer: 'Sees hosts, VMs, missing samples and system health.',
-    operator: 'A viewer who also manages VM groups.',
+    operator: 'A viewer who also labels VMs and hosts, and manages VM groups.',
     admin: 'An operator who also manages users, and gives them no more than they have themselves.',
     super_admin: 'May do everything. There is always at least one.',
   },

@@ -104,7 +104,7 @@ export default {
   role_name: { viewer: '閲覧者', operator: '運用担当者', admin: '管理者', super_admin: '特権管理者' },
   role_help: {
     viewer: 'ホスト、VM、欠測、システムの稼働状況を閲覧できます。',
-    operator: '閲覧者の権限に加え、VM グループを管理できます。',
+    operator: '閲覧者の権限に加え、VM とホストへのラベル付け、および VM グループの管理ができます。',
     admin: '運用担当者の権限に加え、ユーザーを管理できます。自分が持たない権限は付与できません。',
     super_admin: 'すべての権限があります。常に 1 人以上が必要です。',
   },

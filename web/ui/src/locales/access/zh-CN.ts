@@ -104,7 +104,7 @@ export default {
   role_name: { viewer: '只读用户', operator: '运维人员', admin: '管理员', super_admin: '超级管理员' },
   role_help: {
     viewer: '可查看主机、虚拟机、缺失的采样和系统健康。',
-    operator: '在只读用户的基础上，可管理虚拟机分组。',
+    operator: '在只读用户的基础上，可为虚拟机和宿主机设置标签，并管理虚拟机分组。',
     admin: '在运维人员的基础上，可管理用户，但授予的权限不能超出自身权限。',
     super_admin: '拥有全部权限。系统始终至少保留一名。',
   },

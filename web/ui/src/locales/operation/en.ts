@@ -121,6 +121,7 @@ export default {
     retention: 'Removing old samples',
     database_size: 'Measuring the database',
     certificates_forgotten: 'Forgetting old certificates',
+    vms_archived: 'Archiving VMs that are gone',
     audit_checkpoint: 'Signing the audit log',
     rollup: 'Making hourly and daily figures',
     vms_archived: 'Archiving machines that left',

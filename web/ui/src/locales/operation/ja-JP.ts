@@ -122,6 +122,7 @@ export default {
     retention: '古いサンプルの削除',
     database_size: 'データベースの計測',
     certificates_forgotten: '古い証明書の記録の削除',
+    vms_archived: 'なくなった VM のアーカイブ',
     audit_checkpoint: '監査ログへの署名',
     rollup: '1 時間・1 日集計の作成',
     vms_archived: 'いなくなった VM のアーカイブ',
