@@ -16,7 +16,8 @@ export async function zoomsInTheAddress(page, url) {
   await page.waitForSelector('[data-testid=fixed]')
   const first = new URL(page.url()).searchParams.get('span')
   await page.reload()
-  await page.waitForSelector(CHART)
+  // A server that has just begun may have no samples in that part.
+  await page.waitForSelector('[data-chart]')
   // By keys, as whoever has no mouse does.
   await page.focus('[data-chart] [role=application]')
   await page.keyboard.press('ArrowLeft')
@@ -35,7 +36,6 @@ export async function marksASpan(page, url) {
   await page.mouse.down()
   await page.mouse.move(x + width * 0.7, y + height / 2, { steps: 5 })
   await addressChanges(page, () => page.mouse.up(), /span=\d+-\d+/)
-  await page.waitForSelector(CHART)
   await page.mouse.dblclick(x + width / 2, y + height / 2)
   await page.waitForURL((address) => !address.searchParams.has('span'))
 }

@@ -42,6 +42,8 @@ try {
   const pictures = {
     'vm-detail': { path: `/vms/${await picturedVm(page)}?range=m15`, ready: '[data-chart=vm_cpu]:not([data-points="0"])' },
     overview: { path: '/', ready: '[data-testid=busiest] [data-vm]' },
+    history: { path: '/history?range=m15&metrics=cpu_time_ns,disk_write_bytes', ready: '[data-chart] [data-series]' },
+    wall: { path: '/wall?size=large', ready: '[data-vm] [data-testid=value]' },
   }
   for (const [name, { path, ready }] of Object.entries(pictures)) {
     await page.goto(new URL(path, options.base).href)

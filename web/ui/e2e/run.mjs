@@ -161,7 +161,7 @@ async function behaveWithVms(browser, at) {
   const url = (path) => new URL(path, options.base).href
   await check('a VM says what holds it up', page, () => saysWhySlow(page, url(at.vm.path)))
   await check('a span is marked in a chart', page, () => marksASpan(page, url(`${at.vm.path}?range=m15`)))
-  await check('the explorer keeps its window in the address', page, () => zoomsInTheAddress(page, url('/history?range=m15')))
+  await check('the explorer keeps its window in the address', page, () => zoomsInTheAddress(page, url(`/history?range=m15&of=${at.vm.path.split('/').at(-1)}`)))
   await check('the explorer shows several metrics', page, () => asksForMore(page, url('/history')))
   await check('the list is ordered by two columns', page, () => sortsByTwo(page, url('/vms')))
   await check('a view of the list has a name', page, () => savesAView(page, url('/vms')))

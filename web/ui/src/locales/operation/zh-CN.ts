@@ -124,5 +124,8 @@ export default {
     certificates_forgotten: '清除过期证书记录',
     vms_archived: '归档已消失的虚拟机',
     audit_checkpoint: '为审计日志签名',
+    rollup: '生成小时与日汇总',
+    vms_archived: '归档已消失的虚拟机',
+    exports_removed: '清除过期导出',
   },
 } satisfies Operation
