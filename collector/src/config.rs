@@ -119,7 +119,7 @@ impl Database {
 
 /// Days that samples, hours and days are kept. A tier is kept at least as long as the denser one that it is made of.
 #[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "Days")]
+#[serde(try_from = "Written")]
 pub struct Retention {
     /// Every sample.
     pub raw_days: NonZeroU32,
@@ -132,13 +132,17 @@ pub struct Retention {
 /// [`Retention`] as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Days {
+#[expect(
+    clippy::struct_field_names,
+    reason = "keys of the configuration say their unit"
+)]
+struct Written {
     raw_days: NonZeroU32,
     hourly_days: NonZeroU32,
     daily_days: NonZeroU32,
 }
 
-impl Default for Days {
+impl Default for Written {
     fn default() -> Self {
         let days = |value: u32| NonZeroU32::MIN.saturating_add(value - 1);
         Self {
@@ -149,15 +153,15 @@ impl Default for Days {
     }
 }
 
-impl TryFrom<Days> for Retention {
+impl TryFrom<Written> for Retention {
     type Error = &'static str;
 
-    fn try_from(days: Days) -> Result<Self, Self::Error> {
-        let Days {
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let Written {
             raw_days,
             hourly_days,
             daily_days,
-        } = days;
+        } = written;
         if raw_days > hourly_days || hourly_days > daily_days {
             return Err("raw_days must not be more than hourly_days, nor these more than daily_days");
         }
@@ -171,11 +175,11 @@ impl TryFrom<Days> for Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        let Days {
+        let Written {
             raw_days,
             hourly_days,
             daily_days,
-        } = Days::default();
+        } = Written::default();
         Self {
             raw_days,
             hourly_days,

@@ -140,9 +140,9 @@ impl Rollup {
             }
             turn.hosts += 1;
             match roller.roll(host).await {
-                Ok(rolled) => {
-                    self.figures.add(rolled);
-                    turn.rolled += rolled;
+                Ok(done) => {
+                    self.figures.add(done);
+                    turn.rolled += done;
                 }
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {
