@@ -72,9 +72,9 @@ on_both_flavors! {
 
     async fn the_members_of_groups_are_told_at_once_and_a_group_that_is_not_there_is_left_out(database: Database) {
         known(database.store(), 1, 3).await;
-        let definition = |name: &str| group::Definition { name: name.to_owned(), description: String::new() };
-        let full = group::create(database.store(), &context(), &definition("full")).await.unwrap();
-        let empty = group::create(database.store(), &context(), &definition("empty")).await.unwrap();
+        let definition = |name: &str| group::Definition { name: name.to_owned(), ..Default::default() };
+        let full = group::create(database.store(), &context(), Authority::System, &definition("full")).await.unwrap();
+        let empty = group::create(database.store(), &context(), Authority::System, &definition("empty")).await.unwrap();
         let wanted = group::Wanted {
             add: vec![vm_uuid(2), vm_uuid(0)], remove: Vec::new(), reach: Reach::Everything,
         };
