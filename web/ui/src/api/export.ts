@@ -1,37 +1,23 @@
 /** Lists and histories as files: at once, or made in the background. */
 import type { Page } from './client'
-import { ApiError, ask, client, UNREACHABLE } from './transport'
+import type { components } from './schema'
+import { ApiError, ask, client, UNREACHABLE, unwrap } from './transport'
 
-export const FORMATS = ['csv', 'jsonl', 'parquet'] as const
-export type ExportFormat = (typeof FORMATS)[number]
-export type Exported = 'vms' | 'hosts' | 'gaps' | 'history'
+type Schemas = components['schemas']
+
+export const FORMATS = ['csv', 'jsonl', 'parquet'] as const satisfies Schemas['ExportFormat'][]
+export type ExportFormat = Schemas['ExportFormat']
+export type Exported = Schemas['Exported']
+export type ExportJob = Schemas['ExportJob']
 /** The parameters of a list, or the body of a history's export. */
 export type ExportQuery = Record<string, unknown>
 
-export interface ExportJob {
-  id: string
-  what: Exported
-  format: ExportFormat
-  query: ExportQuery
-  state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled' | 'removed'
-  rows_done: number
-  /** Null while nobody knows. */
-  rows_total: number | null
-  size_bytes: number | null
-  error: string | null
-  user: { id: string; name: string }
-  created_at: string
-  started_at: string | null
-  finished_at: string | null
-  expires_at: string | null
-}
-
 export const listExports = (query: { page: number; page_size: number; all?: boolean }, signal?: AbortSignal): Promise<Page<ExportJob>> =>
-  ask('get', '/api/v1/exports', { params: { query }, signal })
+  unwrap(client.GET('/api/v1/exports', { params: { query }, signal }))
 export const createExport = (body: { what: Exported; format: ExportFormat; query: ExportQuery }): Promise<ExportJob> =>
   ask('post', '/api/v1/exports', { body })
 /** Cancels what is not made yet, removes the file of what is. */
-export const removeExport = (id: string): Promise<ExportJob> => ask('delete', '/api/v1/exports/{id}', { params: { path: { id } } })
+export const removeExport = (id: string): Promise<ExportJob> => unwrap(client.DELETE('/api/v1/exports/{id}', { params: { path: { id } } }))
 
 /** Where the browser fetches the file of an export. */
 export const exportFile = (id: string) => `/api/v1/exports/${id}/file`

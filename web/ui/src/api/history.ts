@@ -1,6 +1,6 @@
 /** What the server tells of the past beyond single series. */
 import type { HistoryAnswer, HistoryRequest, Slow, TopAnswer, TopQuery } from './history-types'
-import { ask, client, unwrap } from './transport'
+import { client, unwrap } from './transport'
 
 export * from './history-types'
 
@@ -14,4 +14,4 @@ export const getTop = (query: TopQuery, signal?: AbortSignal): Promise<TopAnswer
 
 /** What held a VM up between two moments. */
 export const getSlow = (id: string, query: { from: string; to: string }, signal?: AbortSignal): Promise<Slow> =>
-  ask('get', '/api/v1/vms/{id}/slow', { params: { path: { id }, query }, signal })
+  unwrap(client.GET('/api/v1/vms/{id}/slow', { params: { path: { id }, query }, signal }))

@@ -124,7 +124,6 @@ export default {
     vms_archived: 'Archiving VMs that are gone',
     audit_checkpoint: 'Signing the audit log',
     rollup: 'Making hourly and daily figures',
-    vms_archived: 'Archiving machines that left',
     exports_removed: 'Removing old exports',
   },
 }

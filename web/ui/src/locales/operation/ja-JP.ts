@@ -125,7 +125,6 @@ export default {
     vms_archived: 'なくなった VM のアーカイブ',
     audit_checkpoint: '監査ログへの署名',
     rollup: '1 時間・1 日集計の作成',
-    vms_archived: 'いなくなった VM のアーカイブ',
     exports_removed: '古いエクスポートの削除',
   },
 } satisfies Operation

@@ -122,7 +122,6 @@ export default {
     retention: '清除过期采样',
     database_size: '测量数据库大小',
     certificates_forgotten: '清除过期证书记录',
-    vms_archived: '归档已消失的虚拟机',
     audit_checkpoint: '为审计日志签名',
     rollup: '生成小时与日汇总',
     vms_archived: '归档已消失的虚拟机',
