@@ -64,6 +64,12 @@ async fn main() {
             .await
             .unwrap();
     }
+    let client = database.client().await.unwrap();
+    for table in ["vm_sample", "vm_hour"] {
+        let size = format!("SELECT avg(pg_column_size(t.*))::int8 FROM {table} t");
+        let bytes: i64 = client.query_one(&size, &[]).await.unwrap().get(0);
+        println!("{flavor:?}: a row of {table} takes {bytes} bytes");
+    }
     database.close().await.unwrap();
 }
 
