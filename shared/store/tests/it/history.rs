@@ -367,7 +367,7 @@ on_both_flavors! {
         let group = uuid::Uuid::from_u128(7);
         let client = database.client().await.unwrap();
         client.execute("INSERT INTO vm_group (id, name) VALUES ($1, 'shop')", &[&group]).await.unwrap();
-        client.execute("INSERT INTO vm_group_member (group_id, vm_id) VALUES ($1, $2)", &[&group, &fleet.ids[1]])
+        client.execute("INSERT INTO vm_group_member (group_id, vm_id, source) VALUES ($1, $2, 'direct')", &[&group, &fleet.ids[1]])
             .await.unwrap();
         assert_eq!(find(Kind::Vm, &Among::Group(group), all).await, [fleet.ids[1]]);
         assert_eq!(find(Kind::Host, &Among::Group(group), all).await.len(), 1);
