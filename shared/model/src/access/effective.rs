@@ -235,14 +235,18 @@ impl Reason {
     }
 
     /// Whether it says something about all of `permission`, or denies a part of it. What is not of single things is given and
-    /// taken away as a whole only; everything (`*`) is had for a group by nobody, and denied there by what denies a part.
+    /// taken away as a whole only; what has parts of both sorts (`*`) is had for a group by nobody, and denied there by what denies
+    /// a part.
     fn concerns(&self, permission: &Permission) -> bool {
         let entry = &self.entry.permission;
-        let narrower = match entry.covers(permission) {
+        if self.allows() {
+            return entry.covers(permission) && (self.scope == Scope::All || permission.is_scoped());
+        }
+        let denied = match entry.covers(permission) {
             true => permission,
-            false if !self.allows() && permission.covers(entry) => entry,
+            false if permission.covers(entry) => entry,
             false => return false,
         };
-        self.scope == Scope::All || narrower.is_scoped() || (!self.allows() && *narrower == Permission::ALL)
+        self.scope == Scope::All || denied.has_scoped_part()
     }
 }

@@ -53,6 +53,12 @@ impl Permission {
         }
     }
 
+    /// Whether it, or a part of it that this build knows, can be had for a group alone.
+    pub(super) fn has_scoped_part(&self) -> bool {
+        let scoped = |node: &catalogue::Node| node.scoped && self.covers_name(node.name);
+        self.is_scoped() || catalogue::permissions().iter().any(scoped)
+    }
+
     /// Whether having this one is having `other`.
     pub fn covers(&self, other: &Self) -> bool {
         self.covers_name(&other.0)

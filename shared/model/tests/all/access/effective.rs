@@ -25,7 +25,8 @@ fn closure(roles: &Roles, id: Uuid) -> HashSet<Uuid> {
 /// The rules once more, in other words, for a permission without parts.
 fn expected(roles: &Roles, grants: &[Grant], atom: &Permission, subject: &Subject) -> bool {
     let kind = atom.as_str().split('.').next().unwrap();
-    let of_single_things = ["host", "vm", "group", "ledger", "future"].contains(&kind);
+    let of_single_things =
+        ["host", "vm", "group", "ledger", "future"].contains(&kind) || atom.as_str() == "export.create";
     let holds = |scope: Scope| match scope {
         Scope::All => true,
         Scope::Group(group) => of_single_things && subject.groups.contains(&group),
