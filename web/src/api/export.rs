@@ -79,7 +79,8 @@ pub struct FormatParams {
 
 /// The virtual machines of a list, on all its pages, as a file. The page is ignored.
 #[utoipa::path(get, path = "/vms/export", tag = "exports", params(vm_list::VmParams, FormatParams),
-    responses((status = 200, description = "The file", body = String, content_type = "text/csv"),
+    responses((status = 200, description = "The file", content(
+            (String = "text/csv"), (String = "application/jsonl"), (String = "application/vnd.apache.parquet"))),
         (status = 429, description = "42900 too many requests, 42902 too many exports", body = Problem)))]
 pub(crate) async fn export_vms(
     State(app): State<App>,
@@ -92,7 +93,8 @@ pub(crate) async fn export_vms(
 
 /// The hosts of a list, on all its pages, as a file. The page is ignored.
 #[utoipa::path(get, path = "/hosts/export", tag = "exports", params(host::HostParams, FormatParams),
-    responses((status = 200, description = "The file", body = String, content_type = "text/csv"),
+    responses((status = 200, description = "The file", content(
+            (String = "text/csv"), (String = "application/jsonl"), (String = "application/vnd.apache.parquet"))),
         (status = 429, description = "42900 too many requests, 42902 too many exports", body = Problem)))]
 pub(crate) async fn export_hosts(
     State(app): State<App>,
@@ -105,7 +107,8 @@ pub(crate) async fn export_hosts(
 
 /// The entries of the loss ledger, on all its pages, as a file. The page is ignored.
 #[utoipa::path(get, path = "/gaps/export", tag = "exports", params(gap::GapParams, FormatParams),
-    responses((status = 200, description = "The file", body = String, content_type = "text/csv"),
+    responses((status = 200, description = "The file", content(
+            (String = "text/csv"), (String = "application/jsonl"), (String = "application/vnd.apache.parquet"))),
         (status = 429, description = "42900 too many requests, 42902 too many exports", body = Problem)))]
 pub(crate) async fn export_gaps(
     State(app): State<App>,
@@ -166,7 +169,8 @@ enum WishedStep {
 /// Metrics over time as a file: a row for each thing and moment, with a column for each metric. Moments without any value are left
 /// out.
 #[utoipa::path(post, path = "/history/export", tag = "exports", request_body = HistoryExport,
-    responses((status = 200, description = "The file", body = String, content_type = "text/csv"),
+    responses((status = 200, description = "The file", content(
+            (String = "text/csv"), (String = "application/jsonl"), (String = "application/vnd.apache.parquet"))),
         (status = 404, description = "40400 there is no such entity", body = Problem),
         (status = 429, description = "42900 too many requests, 42902 too many exports", body = Problem)))]
 pub(crate) async fn export_history(

@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use vmscope_export::{HistoryQuery, List, Spec};
@@ -200,7 +200,7 @@ pub struct NewExport {
     /// The parameters of the list (`/vms`, `/hosts`, `/gaps`), or the body of `/history/export` without its format.
     #[serde(default)]
     #[schema(value_type = Option<Object>, example = json!({"state": "running"}))]
-    query: Json,
+    query: Option<Map<String, Json>>,
 }
 
 /// Has a file made, by a collector. Its rows are what the caller may see when it is made.
@@ -218,10 +218,7 @@ pub(crate) async fn create_export(
     if app.storage.is_none() {
         return Err(ApiError::NoStorage);
     }
-    let query = match new.query {
-        Json::Null => json!({}),
-        query => query,
-    };
+    let query = Json::Object(new.query.unwrap_or_default());
     let list = checked(new.what, query.clone(), &caller)?;
     // What could not be opened for him now is refused now.
     list.clone().open(&app.store, caller.rights()).await?;
@@ -301,7 +298,7 @@ pub(crate) async fn remove_export(
 
 /// The file of an export, for who asked for it and nobody else.
 #[utoipa::path(get, path = "/exports/{id}/file", tag = "exports", params(("id" = Uuid, Path, description = "The export")),
-    responses((status = 200, description = "The file", body = String, content_type = "application/octet-stream"),
+    responses((status = 200, description = "The file", content((String = "text/csv"), (String = "application/jsonl"), (String = "application/vnd.apache.parquet"))),
         (status = 404, description = "40400 there is no such export, or no file of it", body = Problem),
         (status = 503, description = "50300 database unavailable, 50302 no place for files", body = Problem)))]
 pub(crate) async fn get_export_file(

@@ -7694,7 +7694,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "text/csv": string;
+                    "application/jsonl": string;
+                    "application/vnd.apache.parquet": string;
                 };
             };
             /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
@@ -7918,6 +7920,8 @@ export interface operations {
                 };
                 content: {
                     "text/csv": string;
+                    "application/jsonl": string;
+                    "application/vnd.apache.parquet": string;
                 };
             };
             /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
@@ -8856,6 +8860,8 @@ export interface operations {
                 };
                 content: {
                     "text/csv": string;
+                    "application/jsonl": string;
+                    "application/vnd.apache.parquet": string;
                 };
             };
             /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
@@ -9204,6 +9210,8 @@ export interface operations {
                 };
                 content: {
                     "text/csv": string;
+                    "application/jsonl": string;
+                    "application/vnd.apache.parquet": string;
                 };
             };
             /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
@@ -12944,6 +12952,8 @@ export interface operations {
                 };
                 content: {
                     "text/csv": string;
+                    "application/jsonl": string;
+                    "application/vnd.apache.parquet": string;
                 };
             };
             /** @description 40000 bad request, 40001 bad parameter, 40002 body is no JSON, 40003 wrong fields */
