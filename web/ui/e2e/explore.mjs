@@ -86,7 +86,11 @@ export async function exportsAList(page, url, exports_url) {
   await page.click('[data-testid=export] > button')
   await fetched(() => page.click('[data-export=csv]'))
   if ((await page.locator('[data-export-job=jsonl]:visible').count()) === 0) await page.click('[data-testid=export] > button')
+  // Whoever leaves before the answer takes the request back.
+  const asked = page.waitForResponse((answer) => answer.request().method() === 'POST' && answer.url().endsWith('/api/v1/exports'))
   await page.click('[data-export-job=jsonl]')
+  const answer = await asked
+  if (!answer.ok()) throw new Error(`the export is refused: ${answer.status()}`)
   await page.goto(exports_url)
   await page.locator('tr[data-export-state=done]').first().waitFor({ timeout: 60_000 })
   await fetched(() => page.locator('[data-testid=download]').first().click())
