@@ -194,6 +194,6 @@ mod tests {
         }
         assert!(matches!(Role::new(Kind::Agent, "host-1"), Err(Error::Form(_))));
         assert!(matches!("https://agent/x".parse::<Role>(), Err(Error::Form(_))));
-        assert!(matches!("vmscope://root/x".parse::<Role>(), Err(Error::Form(_))));
+        assert!(matches!("vmscope://judge/x".parse::<Role>(), Err(Error::Form(_))));
     }
 }

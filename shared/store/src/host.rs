@@ -1,7 +1,7 @@
 //! Hosts, as lists and pages show them.
 
 use crate::access::{host_within, vm_within};
-use crate::listing::{self, Column, Conditions, Cursor, Part, Selection, Sorted};
+use crate::listing::{self, Column, Conditions, Cursor, Listed, Part, Selection, Sorted};
 use crate::{Error, Order, Paging, REPORTING_S, Store, page};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -191,35 +191,29 @@ pub(crate) fn selection(filter: &Filter) -> Selection {
 /// # Errors
 /// The database's failures.
 pub async fn list(store: &Store, filter: &Filter) -> Result<Part<Host>, Error> {
-    let conditions = filter.conditions();
-    let statement = format!("-- count_hosts\nSELECT count(*){FROM}{}", conditions.clause());
-    let (count, page) = (conditions.select(statement), selection(filter));
-    let (limit, offset) = match filter.cursor {
-        Some(_) => (filter.paging.limit(), 0),
-        None => (filter.paging.limit(), filter.paging.offset()),
+    const HOSTS: Listed = Listed {
+        count: "count_hosts",
+        list: "list_hosts",
+        from: FROM,
+        columns: COLUMNS,
     };
-    let statement = format!(
-        "-- list_hosts{} LIMIT {} OFFSET {offset}",
-        page.statement,
-        limit + 1
-    );
-    let client = store.get().await?;
-    let total = client
-        .query_one(&count.statement, &count.parameters())
-        .await
-        .map_err(Error::statement("count_hosts"))?;
-    let mut rows = client
-        .query(&statement, &page.parameters())
-        .await
-        .map_err(Error::statement("list_hosts"))?;
-    drop(client);
-    let next = listing::cut(&mut rows, limit, ("id", COLUMNS), &filter.keys());
-    let mut items: Vec<Host> = rows.iter().map(host).collect();
+    let (conditions, page) = (filter.conditions(), selection(filter));
+    let part = HOSTS
+        .read(
+            store,
+            conditions,
+            &page,
+            filter.paging,
+            filter.cursor.is_some(),
+            &filter.keys(),
+        )
+        .await?;
+    let mut items: Vec<Host> = part.items.iter().map(host).collect();
     count_states(store, &mut items, &filter.vm_reach).await?;
     Ok(Part {
         items,
-        total: total.get(0),
-        next,
+        total: part.total,
+        next: part.next,
     })
 }
 

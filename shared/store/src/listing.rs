@@ -7,7 +7,7 @@
 //! A statement has only the conditions that are asked for, so that it is planned for them; what people type is bound, never
 //! part of the statement.
 
-use crate::Order;
+use crate::{Error, Order, Paging, Store};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use tokio_postgres::Row;
@@ -214,8 +214,60 @@ pub(crate) fn key_columns<K: Sorted>(order: &[Order<K>]) -> String {
     })
 }
 
+/// What is listed.
+pub(crate) struct Listed {
+    /// Name of the statement that counts.
+    pub(crate) count: &'static str,
+    /// Name of the statement that lists.
+    pub(crate) list: &'static str,
+    /// `FROM ...`, with a column `id`.
+    pub(crate) from: &'static str,
+    /// How many columns come before the keys.
+    pub(crate) columns: usize,
+}
+
+impl Listed {
+    /// Counts what fulfils `conditions`, and reads a part of it by `page`: that of `paging`, or what is behind the cursor of `page`.
+    pub(crate) async fn read<K: Sorted>(
+        &self,
+        store: &Store,
+        conditions: Conditions,
+        page: &Selection,
+        paging: Paging,
+        is_behind_cursor: bool,
+        order: &[Order<K>],
+    ) -> Result<Part<Row>, Error> {
+        let clause = conditions.clause();
+        let count = conditions.select(format!("-- {}\nSELECT count(*){}{clause}", self.count, self.from));
+        let limit = paging.limit();
+        let offset = if is_behind_cursor { 0 } else { paging.offset() };
+        // One row too many tells whether there is more.
+        let statement = format!(
+            "-- {}{} LIMIT {} OFFSET {offset}",
+            self.list,
+            page.statement,
+            limit + 1
+        );
+        let client = store.get().await?;
+        let total = client
+            .query_one(&count.statement, &count.parameters())
+            .await
+            .map_err(Error::statement(self.count))?;
+        let mut items = client
+            .query(&statement, &page.parameters())
+            .await
+            .map_err(Error::statement(self.list))?;
+        let next = cut(&mut items, limit, ("id", self.columns), order);
+        Ok(Part {
+            items,
+            total: total.get(0),
+            next,
+        })
+    }
+}
+
 /// Cuts what was asked for with one row too many; the keys begin at column `first`.
-pub(crate) fn cut<K: Sorted>(
+fn cut<K: Sorted>(
     rows: &mut Vec<Row>,
     limit: i64,
     (id, first): (&str, usize),

@@ -2,7 +2,7 @@
 
 use super::{VM, Vm, vm};
 use crate::access::vm_within;
-use crate::listing::{self, Column, Conditions, Cursor, Part, Selection, Sorted};
+use crate::listing::{self, Column, Conditions, Cursor, Listed, Part, Selection, Sorted};
 use crate::{Error, Order, Paging, REPORTING_S, Store, page};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -226,32 +226,26 @@ pub(crate) fn selection(filter: &Filter) -> Selection {
 /// # Errors
 /// The database's failures.
 pub async fn list(store: &Store, filter: &Filter) -> Result<Part<Vm>, Error> {
-    let conditions = filter.conditions();
-    let statement = format!("-- count_vms\nSELECT count(*){FROM}{}", conditions.clause());
-    let count = conditions.select(statement);
-    let page = selection(filter);
-    let (limit, offset) = match filter.cursor {
-        Some(_) => (filter.paging.limit(), 0),
-        None => (filter.paging.limit(), filter.paging.offset()),
+    const VMS: Listed = Listed {
+        count: "count_vms",
+        list: "list_vms",
+        from: FROM,
+        columns: super::COLUMNS,
     };
-    let statement = format!(
-        "-- list_vms{} LIMIT {} OFFSET {offset}",
-        page.statement,
-        limit + 1
-    );
-    let client = store.get().await?;
-    let total = client
-        .query_one(&count.statement, &count.parameters())
-        .await
-        .map_err(Error::statement("count_vms"))?;
-    let mut rows = client
-        .query(&statement, &page.parameters())
-        .await
-        .map_err(Error::statement("list_vms"))?;
-    let next = listing::cut(&mut rows, limit, ("id", super::COLUMNS), &filter.keys());
+    let (conditions, page) = (filter.conditions(), selection(filter));
+    let part = VMS
+        .read(
+            store,
+            conditions,
+            &page,
+            filter.paging,
+            filter.cursor.is_some(),
+            &filter.keys(),
+        )
+        .await?;
     Ok(Part {
-        items: rows.iter().map(vm).collect(),
-        total: total.get(0),
-        next,
+        items: part.items.iter().map(vm).collect(),
+        total: part.total,
+        next: part.next,
     })
 }
