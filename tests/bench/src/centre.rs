@@ -29,7 +29,11 @@ pub(crate) struct Centre {
 impl Centre {
     /// Starts a collector on a new database and waits until it is ready.
     pub(crate) async fn start(flavor: Flavor) -> anyhow::Result<Self> {
-        let database = Database::create(flavor).await?;
+        Self::over(Database::create(flavor).await?).await
+    }
+
+    /// The same on a database that there is.
+    pub(crate) async fn over(database: Database) -> anyhow::Result<Self> {
         let site = Site::new(database.url())?;
         let collector = site.start_collector()?;
         let client = site.connect().await?;

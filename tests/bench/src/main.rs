@@ -3,7 +3,8 @@
 //! Groups: `wire` (bytes a value on recorded series of real guests), `ingest` (frames to committed rows against
 //! `psql \copy` of the same rows), `agent` (what the agent costs beside other collectors on the guests that run), `backlog`
 //! (a day of backlog beside live agents), `fleet` (a thousand agents on one collector), `access` (logins, and the check of each
-//! request), `live` (a thousand sockets on one web server). A figure without a bar prints `-`.
+//! request), `history` (lists, charts and top lists of ten thousand VMs, and their rollup), `live` (a thousand sockets on one web
+//! server). A figure without a bar prints `-`.
 
 #![expect(clippy::cast_precision_loss, reason = "figures have a handful of digits")]
 
@@ -13,6 +14,7 @@ mod backlog;
 mod centre;
 mod figure;
 mod fleet;
+mod history;
 mod http;
 mod ingest;
 mod live;
@@ -27,7 +29,9 @@ mod wire;
 use figure::Report;
 use std::process::ExitCode;
 
-const GROUPS: [&str; 7] = ["wire", "ingest", "agent", "backlog", "fleet", "access", "live"];
+const GROUPS: [&str; 8] = [
+    "wire", "ingest", "agent", "backlog", "fleet", "access", "history", "live",
+];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -52,6 +56,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             "backlog" => backlog::measure(&mut report).await?,
             "fleet" => fleet::measure(&mut report, is_one_of_many).await?,
             "access" => access::measure(&mut report).await?,
+            "history" => history::measure(&mut report).await?,
             _ => live::measure(&mut report).await?,
         }
     }

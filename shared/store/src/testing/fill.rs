@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use std::fmt::Write as _;
 use uuid::Uuid;
 use vmscope_model::metric::Behaviour;
-use vmscope_model::{Entity, HostId, Kind, Metric, Owner, Table, Tick, Value, VmId, catalogue};
+use vmscope_model::{
+    Entity, Fact, HostFacts, HostId, Kind, Metric, Owner, Table, Tick, Value, VmFacts, VmId, catalogue,
+};
 
 /// Rows of a transaction, about.
 const COMMIT_ROWS: usize = 20_000;
@@ -93,6 +95,51 @@ fn opening(host_id: i32) -> session::Opening {
         agent_version: "vmscope-agent".to_owned(),
         clock_offset_us: 0,
     }
+}
+
+/// Gives hosts and VMs names, as their agents would; `name` gets the number of the host in `hosts` and that of the VM on it, none
+/// for the host itself. Comes before [`fill`].
+///
+/// # Errors
+/// The database's failures.
+pub async fn name(
+    store: &Store,
+    hosts: &[FleetHost],
+    time: Timestamp,
+    name: impl Fn(usize, Option<usize>) -> String,
+) -> Result<(), Error> {
+    let batches: Vec<HostBatch> = hosts
+        .iter()
+        .enumerate()
+        .map(|(number, host)| {
+            let facts = HostFacts {
+                name: name(number, None),
+                ..HostFacts::default()
+            };
+            let vms = host.vms.iter().enumerate().map(|(vm, (id, _))| VmFacts {
+                vm: *id,
+                name: name(number, Some(vm)),
+            });
+            let tick = Tick {
+                time_us: time.as_microsecond(),
+                facts: std::iter::once(Fact::Host(facts))
+                    .chain(vms.map(Fact::Vm))
+                    .collect(),
+                ..Tick::default()
+            };
+            HostBatch {
+                host_id: host.host_id,
+                fence: host.fence,
+                epoch: 1,
+                ticks: vec![(1, tick)],
+            }
+        })
+        .collect();
+    Writer::open(store.config().clone())
+        .await?
+        .commit(&batches)
+        .await?;
+    Ok(())
 }
 
 /// What a thing's metric is at a moment: counters grow at rates that swing in ten minutes, gauges swing in an hour, a few VMs

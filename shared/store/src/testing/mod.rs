@@ -6,7 +6,7 @@
 
 mod fill;
 
-pub use fill::{Fleet, FleetHost, fill, fill_tier, make_known, sample};
+pub use fill::{Fleet, FleetHost, fill, fill_tier, make_known, name, sample};
 
 use crate::{Error as StoreError, Flavor, Store, pool};
 use std::path::PathBuf;
