@@ -102,6 +102,8 @@ pub struct Database {
     pub rows_in_flight: NonZeroU32,
     /// Bytes that the database may take on its disk: then its growth tells when it is full.
     pub capacity_bytes: Option<NonZeroU64>,
+    /// Instead of that, a directory of this machine on the disk where the database is: it may take what is free there.
+    pub disk: Option<PathBuf>,
 }
 
 impl Database {
@@ -113,6 +115,7 @@ impl Database {
             writers: default_writers(),
             rows_in_flight: default_rows_in_flight(),
             capacity_bytes: None,
+            disk: None,
         }
     }
 }
@@ -302,6 +305,7 @@ mod tests {
         // These have no default that could be stated: an example stands in their place.
         let mut all = parse(&all).expect("every key");
         assert!(all.database.capacity_bytes.take().is_some());
+        assert!(all.database.disk.take().is_some());
         assert!(all.storage.dir.take().is_some());
         assert!(all.database.web_role.take().is_some());
         assert!(all.vault.master_keys.take().is_some());

@@ -6,12 +6,14 @@
 
 use crate::config::Config;
 use crate::database::{Database, chain};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use vmscope_service::Lifecycle;
 use vmscope_service::periodic::{self, Activity, Handle, Status};
 use vmscope_store::retention::{self, Keep, Removed};
-use vmscope_store::{enrolment, schema, size};
+use vmscope_store::size::{self, Capacity};
+use vmscope_store::{enrolment, schema};
 
 /// How often partitions are made ahead; they reach days further.
 const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
@@ -48,6 +50,7 @@ pub(crate) fn spawn(lifecycle: &Lifecycle, database: &Arc<Database>, config: &Co
             .database
             .capacity_bytes
             .and_then(|bytes| i64::try_from(bytes.get()).ok()),
+        disk: config.database.disk.clone(),
     };
     vec![
         periodic::spawn(lifecycle, Partitions(Arc::clone(database)), PARTITIONS_EVERY),
@@ -119,6 +122,21 @@ fn told(removed: &Removed) -> String {
 struct Size {
     database: Arc<Database>,
     capacity_bytes: Option<i64>,
+    disk: Option<PathBuf>,
+}
+
+impl Size {
+    fn capacity(&self) -> std::io::Result<Capacity> {
+        match (self.capacity_bytes, &self.disk) {
+            (Some(bytes), _) => Ok(Capacity::Bytes(bytes)),
+            (None, Some(disk)) => {
+                let disk = rustix::fs::statvfs(disk)?;
+                let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+                Ok(i64::try_from(free).map_or(Capacity::Unknown, Capacity::Free))
+            }
+            (None, None) => Ok(Capacity::Unknown),
+        }
+    }
 }
 
 impl Activity for Size {
@@ -127,7 +145,11 @@ impl Activity for Size {
     }
 
     async fn activate(&self) -> Status {
-        match size::measure(&self.database.store, SIZE_SPACING, self.capacity_bytes).await {
+        let capacity = match self.capacity() {
+            Ok(capacity) => capacity,
+            Err(error) => return Status::Failed(format!("[database] disk: {error}")),
+        };
+        match size::measure(&self.database.store, SIZE_SPACING, capacity).await {
             Ok(Some(size)) => Status::Done(format!("{} MiB", size.bytes >> 20)),
             Ok(None) => Status::Done("measured a moment ago".to_owned()),
             Err(error) => Status::Failed(chain(&error)),

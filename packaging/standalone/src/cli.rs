@@ -36,7 +36,7 @@ pub struct Options {
     /// enter.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/vmscope")]
     pub data_dir: PathBuf,
-    /// Where the dashboard and the API answer; loopback only.
+    /// Where the dashboard and the API answer: by HTTP on loopback, elsewhere by HTTPS with a certificate that is made at the first start.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8780")]
     pub listen: SocketAddr,
     /// Use this database instead of a private one.
@@ -103,10 +103,10 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
 
 async fn serve(options: &Options, data_dir: &Path, urls: &Urls) -> anyhow::Result<ExitCode> {
     let lifecycle = Lifecycle::new();
-    let (address, code) = parts::start(options, data_dir, urls, &lifecycle).await?;
+    let (web, code) = parts::start(options, data_dir, urls, &lifecycle).await?;
     lifecycle.spawn_finite(
         "greeting",
-        crate::ready::announce(address, code, lifecycle.stopping()),
+        crate::ready::announce(web, code, lifecycle.stopping()),
     );
     Ok(lifecycle.run().await)
 }

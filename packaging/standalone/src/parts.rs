@@ -3,7 +3,7 @@
 use crate::cli::Options;
 use crate::database::Urls;
 use crate::identities::Identities;
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use vmscope_agent::sampler::GuestConfig;
@@ -13,7 +13,7 @@ use vmscope_vault::Keyring;
 /// Everything inside listens on loopback, on ports that the system chooses.
 const INSIDE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Starts collector, web service and agent; returns where the dashboard is, and the code that makes the first user while there
+/// Starts collector, web service and agent; returns the web service, and the code that makes the first user while there
 /// is none.
 ///
 /// # Errors
@@ -23,12 +23,7 @@ pub(crate) async fn start(
     data_dir: &Path,
     urls: &Urls,
     lifecycle: &Lifecycle,
-) -> anyhow::Result<(SocketAddr, Option<String>)> {
-    ensure!(
-        options.listen.ip().is_loopback(),
-        "{} is no loopback address: vmscope has no access control yet",
-        options.listen
-    );
+) -> anyhow::Result<(vmscope_web::Web, Option<String>)> {
     let identities = Identities::prepare(data_dir)?;
     let vault = vault(data_dir)?;
     let (collector, code) = start_collector(data_dir, &identities, urls, vault.clone(), lifecycle)
@@ -78,6 +73,8 @@ async fn start_collector(
         )),
         database: vmscope_collector::config::Database {
             web_role: urls.web_role.clone(),
+            // The private database is in the data directory.
+            disk: urls.web_role.is_some().then(|| data_dir.to_owned()),
             ..vmscope_collector::config::Database::new(Secret::new(urls.collector.clone()))
         },
         vault,
@@ -104,7 +101,7 @@ async fn start_web(
     vault: vmscope_vault::Config,
     collector: SocketAddr,
     lifecycle: &Lifecycle,
-) -> anyhow::Result<SocketAddr> {
+) -> anyhow::Result<vmscope_web::Web> {
     let config = vmscope_web::Config {
         listen: options.listen,
         admin: INSIDE,
@@ -120,8 +117,7 @@ async fn start_web(
         state_dir: data_dir.join("web"),
         telemetry: telemetry::Config::default(),
     };
-    let web = vmscope_web::start(&config, &identities.web.identity, lifecycle).await?;
-    Ok(web.address)
+    Ok(vmscope_web::start(&config, &identities.web.identity, lifecycle).await?)
 }
 
 async fn start_agent(

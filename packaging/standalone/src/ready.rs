@@ -6,16 +6,17 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+use vmscope_web::Web;
 
 /// Between two attempts.
 const POLL: Duration = Duration::from_millis(200);
-/// An answer that needs the database: proof that all of it works.
-const PATH: &str = "/api/v1/setup";
+/// What says that all of it works: the admin endpoint, which speaks HTTP whatever the dashboard does.
+const PATH: &str = "/readyz";
 
 /// Prints where the dashboard is, when it answers, and the set-up code if there is one.
-pub(crate) async fn announce(address: SocketAddr, code: Option<String>, stopping: CancellationToken) {
+pub(crate) async fn announce(web: Web, code: Option<String>, stopping: CancellationToken) {
     let wait = async {
-        while !answers(address).await.unwrap_or(false) {
+        while !answers(web.admin).await.unwrap_or(false) {
             tokio::time::sleep(POLL).await;
         }
     };
@@ -23,7 +24,8 @@ pub(crate) async fn announce(address: SocketAddr, code: Option<String>, stopping
         () = wait => {
             // Nobody reads: then nobody needs to know.
             let code = code.map_or_else(String::new, |code| format!("set-up code: {code}\n"));
-            let _ = writeln!(std::io::stdout(), "\n{code}vmscope is ready: http://{address}\n");
+            let scheme = if web.address.ip().is_loopback() { "http" } else { "https" };
+            let _ = writeln!(std::io::stdout(), "\n{code}vmscope is ready: {scheme}://{}\n", web.address);
         }
         () = stopping.cancelled() => {}
     }

@@ -19,29 +19,42 @@ pub struct Size {
     pub bytes: i64,
 }
 
-/// Measures the size unless that was done in the last `spacing`, and removes what is older than 90 days. `capacity_bytes` is how
-/// large it may get, where that is known: it is kept with the size.
+/// How large the database may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capacity {
+    /// Nobody knows.
+    Unknown,
+    /// So many bytes.
+    Bytes(i64),
+    /// So many bytes more than now: what is free on its disk.
+    Free(i64),
+}
+
+/// Measures the size unless that was done in the last `spacing`, and removes what is older than 90 days. `capacity` is
+/// kept with the size.
 ///
 /// Any number of collectors may call it: one measures, the others get `None`.
 ///
 /// # Errors
 /// The database's failures.
-pub async fn measure(
-    store: &Store,
-    spacing: Duration,
-    capacity_bytes: Option<i64>,
-) -> Result<Option<Size>, Error> {
+pub async fn measure(store: &Store, spacing: Duration, capacity: Capacity) -> Result<Option<Size>, Error> {
     const SIZE_LOCKED: &str = "\
 -- size_lock
 SELECT pg_try_advisory_xact_lock($1)";
     const MEASURE_SIZE: &str = "\
 -- measure_size
-INSERT INTO database_size (at, bytes, capacity_bytes) SELECT now(), pg_database_size(current_database()), $2
+INSERT INTO database_size (at, bytes, capacity_bytes) SELECT now(), s.bytes, coalesce($2, s.bytes + $3)
+FROM pg_database_size(current_database()) AS s (bytes)
 WHERE NOT EXISTS (SELECT FROM database_size WHERE at > now() - make_interval(secs => $1))
 RETURNING at, bytes";
     const PRUNE_SIZES: &str = "\
 -- prune_sizes
 DELETE FROM database_size WHERE at < now() - make_interval(days => $1)";
+    let (capacity_bytes, free_bytes) = match capacity {
+        Capacity::Unknown => (None, None),
+        Capacity::Bytes(bytes) => (Some(bytes), None),
+        Capacity::Free(bytes) => (None, Some(bytes)),
+    };
     let mut client = store.get().await?;
     let transaction = client
         .transaction()
@@ -55,7 +68,10 @@ DELETE FROM database_size WHERE at < now() - make_interval(days => $1)";
         return Ok(None);
     }
     let measured = transaction
-        .query_opt(MEASURE_SIZE, &[&spacing.as_secs_f64(), &capacity_bytes])
+        .query_opt(
+            MEASURE_SIZE,
+            &[&spacing.as_secs_f64(), &capacity_bytes, &free_bytes],
+        )
         .await
         .map_err(Error::statement("measure_size"))?;
     transaction

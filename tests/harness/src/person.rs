@@ -123,7 +123,10 @@ fn data(url: &str, mut answer: ureq::http::Response<ureq::Body>) -> anyhow::Resu
 }
 
 /// What a line of the log says behind `label`, as soon as it is there.
-async fn said(log: &Path, label: &str) -> anyhow::Result<String> {
+///
+/// # Errors
+/// When there is none for a minute.
+pub async fn said(log: &Path, label: &str) -> anyhow::Result<String> {
     let mut found = None;
     eventually(label, START_LIMIT, async || {
         let text = std::fs::read_to_string(log)?;

@@ -4,7 +4,8 @@ use crate::fixture::{NOON_US, count};
 use jiff::Timestamp;
 use std::time::Duration;
 use vmscope_store::collector::{self, Activity, Introduction, Pulse};
-use vmscope_store::{on_both_flavors, size, system};
+use vmscope_store::size::{self, Capacity};
+use vmscope_store::{on_both_flavors, system};
 
 fn introduction(name: &str, started_us: i64) -> Introduction {
     Introduction {
@@ -96,7 +97,7 @@ on_both_flavors! {
         let measuring: Vec<_> = (0..4)
             .map(|_| {
                 let store = database.store().clone();
-                tokio::spawn(async move { size::measure(&store, spacing, None).await })
+                tokio::spawn(async move { size::measure(&store, spacing, Capacity::Unknown).await })
             })
             .collect();
         let mut measured = Vec::new();
@@ -109,7 +110,7 @@ on_both_flavors! {
         let older = "INSERT INTO database_size (at, bytes)
             VALUES (now() - interval '91 days', 1), (now() - interval '89 days', 2)";
         client.batch_execute(older).await.unwrap();
-        assert_eq!(size::measure(database.store(), spacing, None).await.unwrap(), None);
+        assert_eq!(size::measure(database.store(), spacing, Capacity::Unknown).await.unwrap(), None);
         assert_eq!(count(&database, "database_size").await, 2);
         let (all, end) = (Timestamp::UNIX_EPOCH, measured[0].at);
         let kept: Vec<i64> =
@@ -117,7 +118,11 @@ on_both_flavors! {
         assert_eq!(kept, [2, measured[0].bytes]);
         client.batch_execute("DELETE FROM database_size WHERE bytes > 2").await.unwrap();
         assert_eq!(system::database(database.store()).await.unwrap().capacity_bytes, None);
-        assert!(size::measure(database.store(), spacing, Some(1 << 40)).await.unwrap().is_some());
+        assert!(size::measure(database.store(), spacing, Capacity::Bytes(1 << 40)).await.unwrap().is_some());
         assert_eq!(system::database(database.store()).await.unwrap().capacity_bytes, Some(1 << 40));
+        client.batch_execute("DELETE FROM database_size WHERE bytes > 2").await.unwrap();
+        let size = size::measure(database.store(), spacing, Capacity::Free(1 << 40)).await.unwrap().unwrap();
+        let capacity = system::database(database.store()).await.unwrap().capacity_bytes;
+        assert_eq!(capacity, Some(size.bytes + (1 << 40)));
     }
 }
