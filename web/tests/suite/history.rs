@@ -70,6 +70,14 @@ vmscope_store::on_both_flavors! {
         // The first sample has none before it, and the counter started again in the middle.
         let count = of(json!({"function": "count"})).await;
         assert_eq!((&count["values"], &count["unit"]), (&json!([9.0, 10.0, 10.0, 9.0, 10.0, 10.0]), &json!("s")));
+        let busiest = json!({"n": 1, "metric": "cpu_time_ns"});
+        // Everything that is covered is in one state or another.
+        for (state, seconds) in [("running", json!([9.0, 10.0, 10.0, 10.0, 10.0, 10.0])), ("paused", json!([0.0, 0.0, 0.0, 0.0, 0.0, 0.0]))] {
+            let inside = of(json!({"metrics": ["state"], "top": busiest, "function": "in_state", "state": state})).await;
+            assert_eq!((&inside["values"], &inside["unit"]), (&seconds, &json!("s")), "{state}");
+        }
+        let samples = of(json!({"metrics": ["state"], "top": busiest, "function": "count", "step": "raw"})).await;
+        assert_eq!(samples["values"][1], json!(1.0));
         let compared = of(json!({"compare": {"shift_s": 30}})).await;
         assert_eq!(compared["compared"], json!([null, null, null, 0.25, 0.25, 0.25]));
         let host = minute(&fleet, &json!({"kind": "host", "hosts": [HOST.to_string()], "metrics": ["load_1m"], "step": 60}));
@@ -127,7 +135,7 @@ vmscope_store::on_both_flavors! {
 }
 
 /// What is asked for instead of a machine's own minute, and what is wrong with it.
-const NONSENSE: [(&str, &str, &str); 18] = [
+const NONSENSE: [(&str, &str, &str); 22] = [
     (r#"{"entities": null}"#, "entities", "missing"),
     (
         r#"{"group": "00000000-0000-4000-8000-0000000000ff"}"#,
@@ -157,6 +165,18 @@ const NONSENSE: [(&str, &str, &str); 18] = [
         r#"{"compare": {"shift_s": 60}, "step": "raw"}"#,
         "compare",
         "conflict",
+    ),
+    (r#"{"function": "in_state"}"#, "state", "missing"),
+    (r#"{"state": "running"}"#, "state", "conflict"),
+    (
+        r#"{"function": "in_state", "state": "running"}"#,
+        "state",
+        "unknown_value",
+    ),
+    (
+        r#"{"metrics": ["state"], "function": "in_state", "state": "tired"}"#,
+        "state",
+        "unknown_value",
     ),
     (r#"{"top": {"n": 0}}"#, "top.n", "range"),
     (

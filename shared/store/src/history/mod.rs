@@ -31,7 +31,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vmscope_model::{Kind, Metric, catalogue};
 
-/// How what lies in one step becomes one value. Of states all take the newest, but for [`Function::Count`].
+/// How what lies in one step becomes one value. Of states all take the newest, but for [`Function::Count`] and
+/// [`Function::InState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Function {
     /// Mean; of rates: the whole increase over the whole time.
@@ -47,6 +48,9 @@ pub enum Function {
     P95,
     /// How much the others rest on: samples of a gauge; of a counter and a state the seconds that intervals between samples cover.
     Count,
+    /// Seconds in the state of this code, of those that [`Function::Count`] tells: a sample's state lasts until the next one. What
+    /// has no states has no value.
+    InState(i16),
 }
 
 /// The distance between values.

@@ -8,6 +8,7 @@ use super::frame::Frame;
 use super::{Function, Step};
 use crate::Error;
 use crate::schema::layout;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use vmscope_model::rate::{HOLE_S, STRETCHED_S};
 use vmscope_model::{Cause, Kind, Metric, Unit, metric::Behaviour};
@@ -64,7 +65,7 @@ fn one(kind: Kind, number: usize, metric: &Metric, frame: &Frame, function: Func
     };
     let sample = match metric.behaviour {
         Behaviour::Counter => rates(table, column, divisor),
-        Behaviour::State(_) if function == Function::Count => {
+        Behaviour::State(_) if is_timed(function) && frame.step != Step::Raw => {
             format!("{}, sample AS (SELECT * FROM interval)", intervals(table, column, "IS NOT NULL"))
         }
         Behaviour::Gauge | Behaviour::State(_) => format!(
@@ -85,7 +86,13 @@ WHERE entity_id = e.entity_id AND time >= $5 AND time < $6 AND time >= e.since A
     )
 }
 
-/// The intervals between neighbouring samples of a column: (time of the later, value and increase since the earlier, seconds).
+/// Whether a function is of the intervals between the samples of a state.
+const fn is_timed(function: Function) -> bool {
+    matches!(function, Function::Count | Function::InState(_))
+}
+
+/// The intervals between neighbouring samples of a column: (time of the later, increase since the earlier, value of the earlier,
+/// seconds).
 ///
 /// Left out are those before the beginning, holes, and those in which the clock was set.
 fn intervals(table: &str, column: &str, condition: &str) -> String {
@@ -100,12 +107,12 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS seconds FROM (
 SELECT extract(epoch FROM time - lead(time) OVER (ORDER BY time DESC))::float8 AS seconds
 FROM (SELECT time FROM stored ORDER BY time DESC LIMIT {USUAL_OF}) AS newest) AS intervals
 ), difference AS (
-SELECT time, lead(time) OVER in_time AS since, value - lead(value) OVER in_time AS increase,
+SELECT time, lead(time) OVER in_time AS since, value - lead(value) OVER in_time AS increase, lead(value) OVER in_time AS earlier,
 extract(epoch FROM time - lead(time) OVER in_time)::float8 AS seconds,
 extract(epoch FROM lead(time) OVER in_time - lead(time, 2) OVER in_time)::float8 AS before
 FROM stored WINDOW in_time AS (ORDER BY time DESC)
 ), interval AS (
-SELECT d.time, d.increase, d.seconds FROM difference d
+SELECT d.time, d.increase, d.earlier, d.seconds FROM difference d
 WHERE d.time >= e.since AND d.seconds > 0
 AND (d.seconds <= greatest({HOLE_S}, least(3 * coalesce(d.before, 0), {STRETCHED_S})) OR d.seconds <= 3 * (SELECT seconds FROM usual))
 AND NOT EXISTS (SELECT FROM step p WHERE p.host_id = e.host_id AND p.to_at > d.since AND p.from_at < d.time))"
@@ -124,11 +131,14 @@ FROM interval WHERE increase >= 0)"
 }
 
 /// What becomes of the samples in a step, and how much that rests on: (value, weight).
-fn value(step: Step, function: Function, behaviour: Behaviour) -> (&'static str, &'static str) {
-    if step == Step::Raw {
-        return ("value", "1::float8");
-    }
-    match (function, behaviour) {
+fn value(step: Step, function: Function, behaviour: Behaviour) -> (Cow<'static, str>, &'static str) {
+    let (value, weight) = match (function, behaviour) {
+        _ if step == Step::Raw => ("value", "1::float8"),
+        (Function::InState(code), Behaviour::State(_)) => {
+            let seconds = format!("sum(CASE WHEN earlier = {code} THEN seconds ELSE 0 END)");
+            return (seconds.into(), "1::float8");
+        }
+        (Function::InState(_), _) => ("NULL::float8", "1::float8"),
         (Function::Count, Behaviour::Gauge) => ("count(*)::float8", "1::float8"),
         (Function::Count, Behaviour::Counter | Behaviour::State(_)) => ("sum(seconds)", "1::float8"),
         (Function::Last, _) | (_, Behaviour::State(_)) => {
@@ -139,5 +149,6 @@ fn value(step: Step, function: Function, behaviour: Behaviour) -> (&'static str,
         (Function::P95, _) => ("percentile_cont(0.95) WITHIN GROUP (ORDER BY value)", "1::float8"),
         (Function::Avg, Behaviour::Counter) => ("sum(increase) / sum(seconds)", "sum(seconds)"),
         (Function::Avg, Behaviour::Gauge) => ("avg(value)", "count(*)::float8"),
-    }
+    };
+    (value.into(), weight)
 }

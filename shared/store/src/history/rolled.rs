@@ -58,6 +58,13 @@ fn value(metric: &Metric, function: Function) -> (String, String) {
             format!("sum((SELECT sum(s::float8) FROM unnest(t.{name}_seconds) AS s))"),
             one,
         ),
+        (Function::InState(code), Behaviour::State(_)) => (
+            format!(
+                "sum((SELECT sum(CASE WHEN c = {code} THEN s::float8 ELSE 0 END) FROM unnest(t.{name}_codes, t.{name}_seconds) AS u (c, s)))"
+            ),
+            one,
+        ),
+        (Function::InState(_), _) => ("NULL".to_owned(), one),
         (_, Behaviour::State(_)) => (last, one),
         (Function::Count, _) => (weight, one),
         (Function::Min, _) => (format!("min(t.{name}_min)::float8{divisor}"), one),

@@ -163,7 +163,7 @@ impl Grid {
         let merge = |&column: &usize| {
             let is_state = matches!(metric(query.kind, column)?.behaviour, Behaviour::State(_));
             Ok(match query.function {
-                Function::Count => Merge::Sum,
+                Function::Count | Function::InState(_) => Merge::Sum,
                 _ if is_state => Merge::Later,
                 Function::Avg => Merge::Mean,
                 Function::Min => Merge::Smaller,

@@ -14,7 +14,7 @@ use vmscope_model::{
 };
 
 /// Rows of a transaction, about.
-const COMMIT_ROWS: usize = 20_000;
+const COMMIT_ROWS: usize = 200_000;
 
 /// From when counters count: 2020-01-01.
 const COUNTED_FROM_US: i64 = 1_577_836_800_000_000;

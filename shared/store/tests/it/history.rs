@@ -26,13 +26,14 @@ const METRICS: [usize; 4] = [
     vm::STATE,
 ];
 
-const FUNCTIONS: [Function; 6] = [
+const FUNCTIONS: [Function; 7] = [
     Function::Avg,
     Function::Min,
     Function::Max,
     Function::Last,
     Function::P95,
     Function::Count,
+    Function::InState(3),
 ];
 
 /// What was stored: by VM, then by metric.

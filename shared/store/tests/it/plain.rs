@@ -14,6 +14,8 @@ struct Piece {
     value: f64,
     increase: f64,
     seconds: f64,
+    /// The stored value before, of an interval.
+    earlier: i64,
 }
 
 /// What is known of one metric of one thing.
@@ -41,6 +43,7 @@ impl Known {
             value: float(*value) / float(metric.scale) / divisor,
             increase: 0.0,
             seconds: 0.0,
+            earlier: 0,
         };
         let pieces = match metric.behaviour {
             Behaviour::Counter => intervals
@@ -79,6 +82,11 @@ fn fold(behaviour: Behaviour, function: Function, pieces: &[Piece], intervals: &
         (Function::Count, Behaviour::State(_)) => {
             (!intervals.is_empty()).then(|| sum(intervals, |piece| piece.seconds))
         }
+        (Function::InState(code), Behaviour::State(_)) => (!intervals.is_empty()).then(|| {
+            let inside = intervals.iter().filter(|piece| piece.earlier == i64::from(code));
+            inside.map(|piece| piece.seconds).sum()
+        }),
+        (Function::InState(_), _) => None,
         (Function::Last, _) | (_, Behaviour::State(_)) => values.last().copied(),
         (Function::Min, _) => values.into_iter().reduce(f64::min),
         (Function::Max, _) => values.into_iter().reduce(f64::max),
@@ -127,6 +135,7 @@ fn intervals(samples: &Samples, steps: &[(i64, i64)], divisor: f64) -> Vec<Piece
                 value: increase / took,
                 increase,
                 seconds: took,
+                earlier: before.1,
             });
         }
     }

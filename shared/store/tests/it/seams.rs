@@ -15,12 +15,13 @@ use vmscope_store::{Error, Store, Tier, on_both_flavors};
 const HOUR_US: i64 = 3600 * SECOND_US;
 
 /// What rolled tiers know.
-const FUNCTIONS: [Function; 5] = [
+const FUNCTIONS: [Function; 6] = [
     Function::Avg,
     Function::Min,
     Function::Max,
     Function::Last,
     Function::Count,
+    Function::InState(3),
 ];
 
 /// Rolled tiers keep numbers to 24 bits.

@@ -157,7 +157,7 @@ on_both_flavors! {
                     Function::Min => fold(f64::min),
                     Function::Max => fold(f64::max),
                     Function::Last => within.last().map(|rate| rate.1),
-                    Function::P95 | Function::Count => panic!("not asked for"),
+                    Function::P95 | Function::Count | Function::InState(_) => panic!("not asked for"),
                 });
                 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
                 let within: Vec<f64> = samples[&vm::MEMORY_USED_BYTES]
@@ -169,7 +169,7 @@ on_both_flavors! {
                     Function::Min => within.iter().copied().reduce(f64::min),
                     Function::Max => within.iter().copied().reduce(f64::max),
                     Function::Last => within.last().copied(),
-                    Function::P95 | Function::Count => panic!("not asked for"),
+                    Function::P95 | Function::Count | Function::InState(_) => panic!("not asked for"),
                 });
             }
             // Nothing was sampled from 300 s to 330 s: the step in it has no rate, and says so.

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use vmscope_model::metric::Behaviour;
 use vmscope_model::{HostId, Kind, catalogue};
 use vmscope_store::Tier;
 use vmscope_store::entity::Reference;
@@ -51,6 +52,9 @@ pub struct HistoryQuery {
     /// How what lies within a step becomes one value.
     #[serde(default)]
     function: HistoryFunction,
+    /// Name of the state whose time is asked for, with the function `in_state` alone.
+    #[schema(example = "running")]
+    state: Option<String>,
     /// From which tier; `auto` takes what says it best.
     #[serde(default)]
     tier: TierWish,
@@ -95,6 +99,8 @@ pub(super) struct Asked {
     pub(super) to: Timestamp,
     step: StepWish,
     pub(super) function: HistoryFunction,
+    /// Code of the state whose time is asked for.
+    pub(super) state: Option<i16>,
     pub(super) tier: Option<Tier>,
     pub(super) top: Option<Order>,
     pub(super) shift_s: Option<u32>,
@@ -126,6 +132,7 @@ impl HistoryQuery {
             fields.require(known, "compare.shift_s", Fault::Range(1, MAX_SHIFT_S.into()));
         }
         beside(&mut fields, self.step, shift_s);
+        let state = state(&mut fields, kind, self.function, self.state.as_deref(), &metrics);
         let tier = self.tier.tier();
         let by_samples =
             self.function != HistoryFunction::P95 || !matches!(tier, Some(Tier::Hour | Tier::Day));
@@ -139,6 +146,7 @@ impl HistoryQuery {
             to,
             step: self.step,
             function: self.function,
+            state,
             tier,
             top,
             shift_s,
@@ -194,6 +202,36 @@ fn metrics(fields: &mut Fields, kind: Kind, names: &[String]) -> Vec<usize> {
         }
     }
     columns
+}
+
+/// The code of the state that is named, which every metric must have.
+fn state(
+    fields: &mut Fields,
+    kind: Kind,
+    function: HistoryFunction,
+    name: Option<&str>,
+    metrics: &[usize],
+) -> Option<i16> {
+    let Some(name) = name else {
+        fields.require(function != HistoryFunction::InState, "state", Fault::Missing);
+        return None;
+    };
+    fields.require(function == HistoryFunction::InState, "state", Fault::Conflict);
+    let codes: Option<Vec<i64>> = metrics
+        .iter()
+        .map(|&column| match catalogue::metrics(kind)[column].behaviour {
+            Behaviour::State(states) => catalogue::state::code(states, name),
+            Behaviour::Gauge | Behaviour::Counter => None,
+        })
+        .collect();
+    let code = codes.and_then(|codes| {
+        let first = codes.first().copied()?;
+        codes.iter().all(|code| *code == first).then_some(first)
+    });
+    let code = code.and_then(|code| i16::try_from(code).ok());
+    // Without any metric there is another fault already.
+    fields.require(code.is_some() || metrics.is_empty(), "state", Fault::UnknownValue);
+    code
 }
 
 fn range(fields: &mut Fields, from: Option<Timestamp>, to: Option<Timestamp>) -> (Timestamp, Timestamp) {

@@ -90,7 +90,8 @@ pub struct HistorySeries {
     /// Name of the metric.
     #[schema(example = "cpu_time_ns")]
     pub metric: &'static str,
-    /// Unit of the values, as in the catalogue's `api_unit`; of the function `count` it is `1` for gauges, else `s`.
+    /// Unit of the values, as in the catalogue's `api_unit`; of the function `count` it is `1` for gauges, else `s`;
+    /// of `in_state` it is `s`.
     #[schema(example = "s/s")]
     pub unit: &'static str,
     /// One value a time; null where there is none.
@@ -157,7 +158,7 @@ pub(crate) async fn query_history(
         from: asked.from,
         to: asked.to,
         step: asked.step(things.len()),
-        function: asked.function.into(),
+        function: asked.function.with(asked.state),
         tier: asked.tier,
         shift_s: asked.shift_s,
         max_values: MAX_VALUES,
@@ -233,7 +234,7 @@ fn unit(kind: Kind, column: usize, function: HistoryFunction) -> &'static str {
     let metric = &catalogue::metrics(kind)[column];
     match (function, metric.behaviour.name()) {
         (HistoryFunction::Count, "gauge") => "1",
-        (HistoryFunction::Count, _) => "s",
+        (HistoryFunction::Count | HistoryFunction::InState, _) => "s",
         _ => metric.api_unit(),
     }
 }

@@ -77,17 +77,23 @@ pub enum HistoryFunction {
     P95,
     /// What it rests on: samples of a gauge, seconds that are covered of a counter or state.
     Count,
+    /// Seconds in one state, which `state` names; only states have it.
+    #[serde(rename = "in_state")]
+    InState,
 }
 
-impl From<HistoryFunction> for history::Function {
-    fn from(function: HistoryFunction) -> Self {
-        match function {
-            HistoryFunction::Avg => Self::Avg,
-            HistoryFunction::Min => Self::Min,
-            HistoryFunction::Max => Self::Max,
-            HistoryFunction::Last => Self::Last,
-            HistoryFunction::P95 => Self::P95,
-            HistoryFunction::Count => Self::Count,
+impl HistoryFunction {
+    /// With the code of the state, where there is one to be named.
+    pub(super) fn with(self, code: Option<i16>) -> history::Function {
+        match (self, code) {
+            (Self::Avg, _) => history::Function::Avg,
+            (Self::Min, _) => history::Function::Min,
+            (Self::Max, _) => history::Function::Max,
+            (Self::Last, _) => history::Function::Last,
+            (Self::P95, _) => history::Function::P95,
+            (Self::InState, Some(code)) => history::Function::InState(code),
+            // A state that is not named is refused before.
+            (Self::Count, _) | (Self::InState, None) => history::Function::Count,
         }
     }
 }

@@ -3783,7 +3783,7 @@ export interface components {
          * @description How what lies within a step becomes one value.
          * @enum {string}
          */
-        HistoryFunction: "avg" | "min" | "max" | "last" | "p95" | "count";
+        HistoryFunction: "avg" | "min" | "max" | "last" | "p95" | "count" | "in_state";
         /** @description A span without samples, with its cause. */
         HistoryGap: {
             /**
@@ -3854,6 +3854,11 @@ export interface components {
              *     ]
              */
             metrics: string[];
+            /**
+             * @description Name of the state whose time is asked for, with the function `in_state` alone.
+             * @example running
+             */
+            state?: string | null;
             /** @description How far the points are apart. */
             step?: components["schemas"]["StepWish"];
             /** @description From which tier; `auto` takes what says it best. */
@@ -3877,7 +3882,8 @@ export interface components {
              */
             metric: string;
             /**
-             * @description Unit of the values, as in the catalogue's `api_unit`; of the function `count` it is `1` for gauges, else `s`.
+             * @description Unit of the values, as in the catalogue's `api_unit`; of the function `count` it is `1` for gauges, else `s`;
+             *     of `in_state` it is `s`.
              * @example s/s
              */
             unit: string;
