@@ -1,6 +1,6 @@
 //! What the newest rows say of each VM, kept in its own row for the lists.
 //!
-//! A change of state is written at once, and so is a value that was not known before; everything else at most every
+//! A change of state or host is written at once, and so is a value that was not known before; everything else at most every
 //! [`REFRESH_US`] of sample time: a fleet would otherwise update each VM's row every second.
 //!
 //! What is older than the newest does not count, unless the newest is of a time still to come: then its host's clock was
@@ -15,8 +15,8 @@ use vmscope_model::{Kind, Tick, Value, catalogue::vm};
 /// Oldest that an unchanged VM's row may get, in microseconds of sample time.
 const REFRESH_US: i64 = 10_000_000;
 
-/// What is written at once when it changes: state, its reason, and how many of the other values are known.
-type Urgent = (Option<i16>, Option<i16>, usize);
+/// What is written at once when it changes: the host, the state and its reason, and how many of the other values are known.
+type Urgent = (i32, State, usize);
 
 /// State and its reason.
 type State = (Option<i16>, Option<i16>);
@@ -66,8 +66,8 @@ impl Seen {
             self.memory_used_bytes.is_some(),
             self.memory_used_source.is_some(),
         ];
-        let (state, reason) = self.state;
-        (state, reason, known.into_iter().filter(|known| *known).count())
+        let known = known.into_iter().filter(|known| *known).count();
+        (self.host_id, self.state, known)
     }
 
     fn is_due(&self) -> bool {

@@ -210,7 +210,7 @@ on_both_flavors! {
         let back = Tick { facts: vec![host_named("alpha")], ..tick(now_us + 2, Kind::Vm, &[]) };
         writer.commit(&[batch(alpha, 1, vec![(3, back)])]).await.unwrap();
         assert_eq!(inside(store, &on_beta).await, []);
-        let moved = Tick { facts: vec![host_named("beta")], ..tick(now_us + 11_000_000, Kind::Vm, &[(vms[1], &running)]) };
+        let moved = Tick { facts: vec![host_named("beta")], ..tick(now_us + 1_000_000, Kind::Vm, &[(vms[1], &running)]) };
         writer.commit(&[batch(beta, 1, vec![(1, moved)])]).await.unwrap();
         assert_eq!((inside(store, &on_beta).await, inside(store, &gold).await), (vec![1], vec![1]));
         label::set_host(store, &context(), Authority::System, host_uuid(1), &labels(&[("tier", "gold")])).await.unwrap();
