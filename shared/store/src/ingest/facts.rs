@@ -27,7 +27,16 @@ pub(super) async fn write(
                     hosts.insert(*host_id, facts);
                 }
                 Fact::Vm(facts) => {
-                    names.insert(id_of(&facts.vm)?, text(&facts.name));
+                    let name = Named {
+                        host_id: *host_id,
+                        time_us: tick.time_us,
+                        name: text(&facts.name),
+                    };
+                    let known = names.entry(id_of(&facts.vm)?).or_insert_with(|| name.clone());
+                    // A host's own words come in order; another host's may be older.
+                    if known.host_id == name.host_id || known.time_us <= name.time_us {
+                        *known = name;
+                    }
                 }
                 Fact::Guest(facts) => {
                     guests.insert(id_of(&facts.vm)?, facts);
@@ -98,18 +107,35 @@ SELECT vm.id FROM written JOIN vm ON vm.host_id = $1 WHERE written.name <> writt
     Ok(numbers(&renamed))
 }
 
-/// Gives those that have another name now.
-async fn write_vms(transaction: &Transaction<'_>, names: BTreeMap<i32, String>) -> Result<Vec<i32>, Error> {
+/// What a host says that a VM is called.
+#[derive(Debug, Clone)]
+struct Named {
+    host_id: i32,
+    time_us: i64,
+    name: String,
+}
+
+/// Gives those that have another name now. What a host says late of a VM that has left it does not count, unless what is known is of a
+/// time still to come: that host's clock was wrong.
+async fn write_vms(transaction: &Transaction<'_>, names: BTreeMap<i32, Named>) -> Result<Vec<i32>, Error> {
     const WRITE_VM_FACTS: &str = "\
 -- write_vm_facts
-UPDATE vm SET name = f.name FROM unnest($1::int4[], $2::text[]) AS f (id, name)
-WHERE vm.id = f.id AND f.name <> '' AND vm.name <> f.name RETURNING vm.id";
+UPDATE vm SET name = f.name FROM unnest($1::int4[], $2::int4[], $3::timestamptz[], $4::text[]) AS f (id, host_id, said_at, name)
+WHERE vm.id = f.id AND f.name <> '' AND vm.name <> f.name
+    AND (vm.host_id = f.host_id OR vm.last_seen_at IS NULL OR vm.last_seen_at <= f.said_at OR vm.last_seen_at > now())
+RETURNING vm.id";
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let (ids, names): (Vec<i32>, Vec<String>) = names.into_iter().unzip();
+    let (mut ids, mut hosts, mut times, mut texts) = (vec![], vec![], vec![], vec![]);
+    for (id, named) in names {
+        ids.push(id);
+        hosts.push(named.host_id);
+        times.push(instant::timestamp(named.time_us)?);
+        texts.push(named.name);
+    }
     let renamed = transaction
-        .query(WRITE_VM_FACTS, &[&ids, &names])
+        .query(WRITE_VM_FACTS, &[&ids, &hosts, &times, &texts])
         .await
         .map_err(Error::statement("write_vm_facts"))?;
     Ok(numbers(&renamed))

@@ -151,10 +151,11 @@ on_both_flavors! {
         let mut writer = Writer::connect(database.url()).await.unwrap();
         let hour_ago_us = Timestamp::now().as_microsecond() - 3_600_000_000;
         let off: Cells<'_> = &[(vm::STATE, SHUT_OFF)];
-        let late = tick(hour_ago_us, Kind::Vm, &[(vm_ids[0], off)]);
+        let name = Fact::Vm(VmFacts { vm: vm_uuid(0), name: "as it was called there".to_owned() });
+        let late = Tick { facts: vec![name], ..tick(hour_ago_us, Kind::Vm, &[(vm_ids[0], off)]) };
         writer.commit(&[batch(beta, 2, vec![(1, late)])]).await.unwrap();
         let vm = vmscope_store::vm::get(database.store(), vm_uuid(0), &Reach::Everything).await.unwrap().unwrap();
-        assert_eq!((vm.state, vm.host), (Some(1), Some(host_uuid(1))));
+        assert_eq!((vm.state, vm.host, vm.name.as_str()), (Some(1), Some(host_uuid(1)), "vm-0_x"));
     }
 
     async fn hosts_count_their_vms_by_state_and_silence(database: Database) {
