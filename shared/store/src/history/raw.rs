@@ -65,6 +65,7 @@ fn one(kind: Kind, number: usize, metric: &Metric, frame: &Frame, function: Func
     };
     let sample = match metric.behaviour {
         Behaviour::Counter => rates(table, column, divisor),
+        // Samples at their own times are not counted.
         Behaviour::State(_) if is_timed(function) && frame.step != Step::Raw => {
             format!("{}, sample AS (SELECT * FROM interval)", intervals(table, column, "IS NOT NULL"))
         }

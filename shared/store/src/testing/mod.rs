@@ -5,6 +5,7 @@
 //! package. A server that is missing is an error, never a reason to skip.
 
 mod fill;
+pub mod plain;
 
 pub use fill::{Fleet, FleetHost, fill, fill_tier, make_known, name, sample};
 

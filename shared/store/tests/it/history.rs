@@ -1,7 +1,6 @@
 //! History of many things against the plainest computation of the same.
 
 use crate::fixture::{SECOND_US, batch, host_uuid, known, vm_uuid};
-use crate::plain::{self, Known, Samples};
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -16,6 +15,7 @@ use vmscope_store::history::rank::{Ranking, rank};
 use vmscope_store::history::{self, Function, MAX_SAMPLES, Query, Step};
 use vmscope_store::ingest::Writer;
 use vmscope_store::testing::Database;
+use vmscope_store::testing::plain::{self, Known, Samples};
 use vmscope_store::{Error, Store, entity, on_both_flavors};
 
 /// A counter in time, a counter of requests, a gauge, a state.
@@ -294,16 +294,20 @@ on_both_flavors! {
         let first = Fleet::store(&database, Plan { vms: 1, seconds: 60, ..two_hours(4) }).await;
         let second = Fleet::store(&database, Plan { host: 2, first_vm: 10, vms: 1, seconds: 60, ..two_hours(5) }).await;
         let span_us = (START_US, START_US + 60 * SECOND_US);
-        let query = asked(&[second.ids[0], first.ids[0]], span_us, Step::Raw, Function::Avg);
-        let answer = history::query(database.store(), &query).await.unwrap();
-        assert!(answer.times_ms.is_sorted());
-        for (fleet, place) in [(&second, 0), (&first, 1)] {
-            let stored = &fleet.samples[0][&vm::MEMORY_USED_BYTES];
-            let found: Vec<(i64, f64)> = answer.times_ms.iter().zip(&answer.values[place][2])
-                .filter_map(|(time_ms, value)| Some((*time_ms, (*value)?))).collect();
-            let expected: Vec<(i64, f64)> = stored.iter()
-                .map(|(time_us, value)| (time_us / 1000, plain::float(*value))).collect();
-            assert_eq!(found, expected);
+        for function in FUNCTIONS {
+            let query = asked(&[second.ids[0], first.ids[0]], span_us, Step::Raw, function);
+            let answer = history::query(database.store(), &query).await.unwrap();
+            assert!(answer.times_ms.is_sorted());
+            for (fleet, place) in [(&second, 0), (&first, 1)] {
+                for (number, column) in [(2, vm::MEMORY_USED_BYTES), (3, vm::STATE)] {
+                    let stored = &fleet.samples[0][&column];
+                    let found: Vec<(i64, f64)> = answer.times_ms.iter().zip(&answer.values[place][number])
+                        .filter_map(|(time_ms, value)| Some((*time_ms, (*value)?))).collect();
+                    let expected: Vec<(i64, f64)> = stored.iter()
+                        .map(|(time_us, value)| (time_us / 1000, plain::float(*value))).collect();
+                    assert_eq!(found, expected, "{function:?}");
+                }
+            }
         }
     }
 

@@ -24,7 +24,6 @@ mod logins;
 mod manual;
 mod moves;
 mod people;
-mod plain;
 mod privilege;
 mod reach;
 mod retention;

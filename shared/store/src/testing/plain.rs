@@ -1,11 +1,11 @@
 //! What history has to answer, computed in the plainest way from the samples themselves.
 
+use crate::history::Function;
 use vmscope_model::metric::Behaviour;
 use vmscope_model::{Kind, Unit, catalogue};
-use vmscope_store::history::Function;
 
 /// (microseconds since the Unix epoch, stored integer), by time.
-pub(crate) type Samples = Vec<(i64, i64)>;
+pub type Samples = Vec<(i64, i64)>;
 
 /// A value that belongs to a moment, and how long it took to come about.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,7 +20,7 @@ struct Piece {
 
 /// What is known of one metric of one thing.
 #[derive(Debug, Clone)]
-pub(crate) struct Known {
+pub struct Known {
     behaviour: Behaviour,
     /// Values, or rates.
     pieces: Vec<Piece>,
@@ -30,7 +30,7 @@ pub(crate) struct Known {
 
 impl Known {
     /// `steps` are spans in which the thing's host's clock was set.
-    pub(crate) fn new(kind: Kind, column: usize, samples: &Samples, steps: &[(i64, i64)]) -> Self {
+    pub fn new(kind: Kind, column: usize, samples: &Samples, steps: &[(i64, i64)]) -> Self {
         let metric = &catalogue::metrics(kind)[column];
         let divisor = if metric.unit == Unit::Nanoseconds {
             1e9
@@ -60,8 +60,13 @@ impl Known {
         }
     }
 
+    /// Values, or rates, at their own times: (microseconds since the Unix epoch, value).
+    pub fn samples(&self) -> impl Iterator<Item = (i64, f64)> + '_ {
+        self.pieces.iter().map(|piece| (piece.time_us, piece.value))
+    }
+
     /// What `function` makes of what lies from `from_us` to before `to_us`.
-    pub(crate) fn value(&self, span_us: (i64, i64), function: Function) -> Option<f64> {
+    pub fn value(&self, span_us: (i64, i64), function: Function) -> Option<f64> {
         let (pieces, intervals) = (within(&self.pieces, span_us), within(&self.intervals, span_us));
         fold(self.behaviour, function, pieces, intervals)
     }
@@ -118,7 +123,12 @@ fn intervals(samples: &Samples, steps: &[(i64, i64)], divisor: f64) -> Vec<Piece
         .map(|pair| seconds(pair[0].0, pair[1].0))
         .collect();
     lengths.sort_by(f64::total_cmp);
-    let usual = lengths.get(lengths.len() / 2).copied().unwrap_or(0.0);
+    // The median: between the two in the middle when there are two.
+    let place = |place: usize| lengths.get(place).copied().unwrap_or(0.0);
+    let usual = f64::midpoint(
+        place(lengths.len().saturating_sub(1) / 2),
+        place(lengths.len() / 2),
+    );
     let mut pieces = Vec::new();
     for (place, pair) in samples.windows(2).enumerate() {
         let (before, after) = (pair[0], pair[1]);
@@ -146,7 +156,8 @@ fn count(values: &[f64]) -> f64 {
     values.iter().map(|_| 1.0).sum()
 }
 
+/// A stored integer as a number.
 #[expect(clippy::cast_precision_loss, reason = "small enough")]
-pub(crate) fn float(number: i64) -> f64 {
+pub fn float(number: i64) -> f64 {
     number as f64
 }
