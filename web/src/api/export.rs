@@ -1,8 +1,7 @@
 //! Lists and history as files, sent as they are read.
 
 use crate::api::extract::{Body, ExportParams, Nothing, Params};
-use crate::api::series::{self, Function};
-use crate::api::{entity, gap, host, vm_list};
+use crate::api::{entity, gap, host, series, vm_list};
 use crate::auth::Caller;
 use crate::download;
 use crate::error::{ApiError, Fault, Fields, Problem};
@@ -15,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use vmscope_export::{Entities, Format, HistoryQuery, List};
 use vmscope_model::{HostId, Kind, catalogue};
-use vmscope_store::series::Step;
+use vmscope_store::history::{self, Step};
 
 /// Most things that are named one by one.
 const MAX_ENTITIES: usize = 1_000;
@@ -155,7 +154,39 @@ pub struct HistoryExport {
     /// How the samples within a step become one value.
     #[serde(default)]
     #[schema(inline)]
-    function: Function,
+    function: ExportFunction,
+}
+
+/// How the samples within a step become one value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportFunction {
+    /// Mean; the newest of states.
+    #[default]
+    Avg,
+    /// Least.
+    Min,
+    /// Greatest.
+    Max,
+    /// Newest.
+    Last,
+    /// What 95 of 100 samples are not above; only samples know it.
+    P95,
+    /// What it rests on: samples of a gauge, seconds that are covered of a counter or state.
+    Count,
+}
+
+impl From<ExportFunction> for history::Function {
+    fn from(function: ExportFunction) -> Self {
+        match function {
+            ExportFunction::Avg => Self::Avg,
+            ExportFunction::Min => Self::Min,
+            ExportFunction::Max => Self::Max,
+            ExportFunction::Last => Self::Last,
+            ExportFunction::P95 => Self::P95,
+            ExportFunction::Count => Self::Count,
+        }
+    }
 }
 
 /// A number of seconds, or a word.

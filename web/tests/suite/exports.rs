@@ -97,6 +97,13 @@ vmscope_store::on_both_flavors! {
         let mine = format!("vm:{BUSY}");
         let exported: Vec<String> = table.iter().filter(|row| row[0] == mine).map(|row| row[3].clone()).collect();
         assert_eq!(exported, charted);
+        // The functions of the explorer, each of which its page exports: seconds that are covered, and percentiles.
+        for (function, least) in [("count", 9.0), ("p95", 0.25)] {
+            wanted["function"] = json!(function);
+            let table = records(&server.post("/api/v1/history/export", &wanted).await.body);
+            let values = table.iter().filter(|row| row[0] == mine).filter_map(|row| row[3].parse::<f64>().ok());
+            assert!(values.clone().all(|value| value >= least) && values.count() > 5, "{function}: {table:?}");
+        }
     }
 }
 

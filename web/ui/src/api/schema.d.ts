@@ -3748,7 +3748,7 @@ export interface components {
              * @description Start of the range.
              */
             from: string;
-            function?: ("avg" | "min" | "max" | "last") & Record<string, never>;
+            function?: ("avg" | "min" | "max" | "last" | "p95" | "count") & Record<string, never>;
             /**
              * Format: uuid
              * @description Only the virtual machines of this group.
