@@ -3,7 +3,6 @@
 use crate::centre::Centre;
 use crate::figure::{Bar, Report, progress};
 use crate::settings;
-use crate::simulated::{Agent, Log, Sent};
 use crate::statistics::{highest, percentile};
 use anyhow::ensure;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use vmscope_harness::simulated::{Agent, Log, Sent};
 use vmscope_store::Flavor;
 
 /// How old a live tick may get.

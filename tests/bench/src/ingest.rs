@@ -2,13 +2,14 @@
 
 use crate::centre::Centre;
 use crate::figure::{Bar, Report};
+use crate::settings;
 use crate::statistics::{lowest, median};
-use crate::{series, settings, simulated};
 use anyhow::{Context, ensure};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
+use vmscope_harness::simulated::{self, series};
 use vmscope_harness::site::Site;
 use vmscope_link::Dialer;
 use vmscope_model::wire::{Frame, FrameEncoder, Message};

@@ -6,7 +6,6 @@
 
 use crate::centre::Centre;
 use crate::figure::{Bar, Report, progress};
-use crate::simulated::{Agent, Log, Sent, wall_us};
 use crate::statistics::{highest, percentile};
 use crate::{process, settings};
 use anyhow::{Context, ensure};
@@ -19,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vmscope_harness::centre::metric;
 use vmscope_harness::live::{Live, Socket};
+use vmscope_harness::simulated::{Agent, Log, Sent, wall_us};
 use vmscope_harness::site::eventually;
 use vmscope_harness::web::Web;
 use vmscope_store::Flavor;

@@ -20,9 +20,7 @@ mod ingest;
 mod live;
 mod process;
 mod recording;
-mod series;
 mod settings;
-mod simulated;
 mod statistics;
 mod wire;
 

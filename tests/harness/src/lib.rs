@@ -13,6 +13,7 @@ pub mod netns;
 pub mod person;
 pub mod pretended;
 pub mod relay;
+pub mod simulated;
 pub mod site;
 pub mod web;
 pub mod wire;

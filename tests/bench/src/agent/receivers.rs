@@ -1,7 +1,7 @@
 //! Where the values of each collector arrive to be counted.
 
 use super::count::{self, Count, Values};
-use crate::{http, simulated};
+use crate::http;
 use anyhow::Context;
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::{MissedTickBehavior, interval};
+use vmscope_harness::simulated;
 use vmscope_harness::site::Site;
 use vmscope_link::authority::LEAF_DAYS;
 use vmscope_link::{Limits, Listener, Role, Session, Validity};

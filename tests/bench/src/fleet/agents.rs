@@ -3,13 +3,13 @@
 use super::load::{Load, Reading};
 use crate::centre::Centre;
 use crate::process::{self, Memory};
-use crate::simulated::{Agent, Log, Sent};
 use anyhow::Context;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use vmscope_harness::simulated::{Agent, Log, Sent};
 use vmscope_store::Flavor;
 
 /// Agents that connect at the same time.

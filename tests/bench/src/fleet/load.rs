@@ -1,11 +1,11 @@
 //! What a number of agents means for everybody, from two readings and the log of acknowledgements.
 
 use crate::process::Memory;
-use crate::simulated::Log;
 use crate::statistics::{highest, percentile};
 use anyhow::ensure;
 use std::time::Duration;
 use tokio::time::Instant;
+use vmscope_harness::simulated::Log;
 
 /// Counters at one moment.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use vmscope_model::metric::Behaviour;
 use vmscope_model::{Entity, Group, Kind, Metric, Owner, Record, Value, VmId, catalogue};
 
 /// Microseconds between two ticks.
-pub(crate) const INTERVAL_US: i64 = 1_000_000;
+pub const INTERVAL_US: i64 = 1_000_000;
 /// How far a tick may be from its moment.
 const JITTER_US: i64 = 2_000;
 /// One value in this many does not change from one tick to the next.
@@ -69,7 +69,7 @@ fn record(things: &mut [Thing], random: &mut StdRng, time_us: i64) -> Record {
 }
 
 /// `ticks` records of one host with `vms` VMs, a row each, every column filled; `start_us` is the first one's time.
-pub(crate) fn full_rows(seed: u64, vms: usize, ticks: usize, start_us: i64) -> Vec<Record> {
+pub fn full_rows(seed: u64, vms: usize, ticks: usize, start_us: i64) -> Vec<Record> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut things: Vec<Thing> = (0..vms)
         .map(|_| Thing::new(vm(&mut random), &mut random, |_| true))
@@ -85,14 +85,15 @@ pub(crate) fn full_rows(seed: u64, vms: usize, ticks: usize, start_us: i64) -> V
 /// A host as its agent sees it: cheap ticks with the host's row and a VM's cheap columns, dear ones with the others and
 /// a processor, a disk and an interface of each VM.
 #[derive(Debug)]
-pub(crate) struct Host {
+pub struct Host {
     random: StdRng,
     cheap: Vec<Thing>,
     dear: Vec<Thing>,
 }
 
 impl Host {
-    pub(crate) fn new(seed: u64, vms: usize) -> Self {
+    /// A host with so many VMs; the seed decides everything.
+    pub fn new(seed: u64, vms: usize) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let (mut cheap, mut dear) = (Vec::new(), Vec::new());
         cheap.push(Thing::new(Entity::Host, &mut random, |_| true));
@@ -109,12 +110,12 @@ impl Host {
     }
 
     /// The next tick of the host and the cheap groups.
-    pub(crate) fn cheap(&mut self, time_us: i64) -> Record {
+    pub fn cheap(&mut self, time_us: i64) -> Record {
         record(&mut self.cheap, &mut self.random, time_us)
     }
 
     /// The next tick of the dear groups.
-    pub(crate) fn dear(&mut self, time_us: i64) -> Record {
+    pub fn dear(&mut self, time_us: i64) -> Record {
         record(&mut self.dear, &mut self.random, time_us)
     }
 }
