@@ -1,7 +1,7 @@
 # Everything a person types. The scripts behind these lines are in packaging/dev/.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test faults hostile bench fmt ui clean-dev
+.PHONY: help run demo test faults hostile fleet bench fmt ui clean-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ faults: ## Break hosts, networks, disks, clocks and daemons at random (ROUNDS=50
 
 hostile: ## Misbehave towards a collector for a while (SECONDS=300 SEED=1)
 	@packaging/dev/hostile $(or $(SECONDS),300) $(or $(SEED),1)
+
+fleet: ## Hold all answers against what a simulated fleet sent (HOSTS=500 VMS=20 SECONDS=600 SEED=1)
+	@packaging/dev/fleet $(or $(HOSTS),500) $(or $(VMS),20) $(or $(SECONDS),600) $(or $(SEED),1)
 
 bench: ## Print the benchmarks, one figure a line (ONLY=ingest for one group)
 	@packaging/dev/bench $(ONLY)

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod daemon;
 pub mod database;
 pub mod faults;
+pub mod fleet;
 pub mod guests;
 pub mod hostile;
 pub mod live;

@@ -65,6 +65,14 @@ impl Person {
         })
     }
 
+    /// The same person with a token of now: they are good for a quarter of an hour.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub fn renewed(&self) -> anyhow::Result<Self> {
+        Self::at(self.agent.clone(), self.address.clone())
+    }
+
     /// What programs send to be this person.
     pub fn token(&self) -> &str {
         &self.token
@@ -80,6 +88,15 @@ impl Person {
     /// # Errors
     /// When the answer is no success.
     pub fn send(&self, method: &str, path: &str, body: &Json) -> anyhow::Result<Json> {
+        let text = self.text(method, path, body)?;
+        Ok(serde_json::from_str::<Json>(&text)?["data"].take())
+    }
+
+    /// The whole answer to a request with a body.
+    ///
+    /// # Errors
+    /// When the answer is no success.
+    pub fn text(&self, method: &str, path: &str, body: &Json) -> anyhow::Result<String> {
         let url = format!("{}{path}", self.address);
         let request = ureq::http::Request::builder()
             .method(method)
@@ -87,7 +104,7 @@ impl Person {
             .header("authorization", format!("Bearer {}", self.token))
             .header("content-type", "application/json")
             .body(body.to_string())?;
-        data(&url, self.agent.run(request)?)
+        text(&url, self.agent.run(request)?)
     }
 
     /// The `data` of an answer to GET.
@@ -115,11 +132,14 @@ fn post(agent: &Agent, url: &str, body: &Json) -> anyhow::Result<Json> {
     data(url, request.send(body.to_string())?)
 }
 
-fn data(url: &str, mut answer: ureq::http::Response<ureq::Body>) -> anyhow::Result<Json> {
+fn data(url: &str, answer: ureq::http::Response<ureq::Body>) -> anyhow::Result<Json> {
+    Ok(serde_json::from_str::<Json>(&text(url, answer)?)?["data"].take())
+}
+
+fn text(url: &str, mut answer: ureq::http::Response<ureq::Body>) -> anyhow::Result<String> {
     let text = answer.body_mut().read_to_string()?;
     ensure!(answer.status().is_success(), "{url}: {} {text}", answer.status());
-    let mut json: Json = serde_json::from_str(&text)?;
-    Ok(json["data"].take())
+    Ok(text)
 }
 
 /// What a line of the log says behind `label`, as soon as it is there.
