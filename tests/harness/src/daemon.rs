@@ -155,20 +155,20 @@ impl Drop for Daemon {
     }
 }
 
-/// The path of a workspace binary: beside the running test, or in `VMSCOPE_BIN_DIR`.
+/// The path of a workspace binary: beside the running test, or in the first folder of `VMSCOPE_BIN_DIR` that has it.
 ///
 /// # Errors
 /// When it has not been built.
 pub fn binary(program: &str) -> anyhow::Result<PathBuf> {
-    let folder = match std::env::var_os("VMSCOPE_BIN_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => own_folder()?,
+    let folders = match std::env::var_os("VMSCOPE_BIN_DIR") {
+        Some(folders) => std::env::split_paths(&folders).collect::<Vec<PathBuf>>(),
+        None => vec![own_folder()?],
     };
-    let path = folder.join(program);
-    if !path.exists() {
-        bail!("{} is not built; run: cargo build --workspace", path.display());
+    let paths = folders.iter().map(|folder| folder.join(program));
+    match paths.into_iter().find(|path| path.exists()) {
+        Some(path) => Ok(path),
+        None => bail!("{program} is not built in {folders:?}; run: cargo build --workspace"),
     }
-    Ok(path)
 }
 
 /// Where the running program is; for a test that is one folder above its own.
