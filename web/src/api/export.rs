@@ -1,6 +1,7 @@
 //! Lists and history as files, sent as they are read.
 
 use crate::api::extract::{Body, ExportParams, Nothing, Params};
+use crate::api::history::{self, HistoryFunction};
 use crate::api::{entity, gap, host, series, vm_list};
 use crate::auth::Caller;
 use crate::download;
@@ -14,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use vmscope_export::{Entities, Format, HistoryQuery, List};
 use vmscope_model::{HostId, Kind, catalogue};
-use vmscope_store::history::{self, Step};
+use vmscope_store::history::Step;
 
 /// Most things that are named one by one.
 const MAX_ENTITIES: usize = 1_000;
@@ -153,40 +154,11 @@ pub struct HistoryExport {
     step: Option<WishedStep>,
     /// How the samples within a step become one value.
     #[serde(default)]
-    #[schema(inline)]
-    function: ExportFunction,
-}
-
-/// How the samples within a step become one value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ExportFunction {
-    /// Mean; the newest of states.
-    #[default]
-    Avg,
-    /// Least.
-    Min,
-    /// Greatest.
-    Max,
-    /// Newest.
-    Last,
-    /// What 95 of 100 samples are not above; only samples know it.
-    P95,
-    /// What it rests on: samples of a gauge, seconds that are covered of a counter or state.
-    Count,
-}
-
-impl From<ExportFunction> for history::Function {
-    fn from(function: ExportFunction) -> Self {
-        match function {
-            ExportFunction::Avg => Self::Avg,
-            ExportFunction::Min => Self::Min,
-            ExportFunction::Max => Self::Max,
-            ExportFunction::Last => Self::Last,
-            ExportFunction::P95 => Self::P95,
-            ExportFunction::Count => Self::Count,
-        }
-    }
+    function: HistoryFunction,
+    /// Name of the state whose time is asked for, with the function `in_state` alone.
+    #[serde(default)]
+    #[schema(example = "running")]
+    state: Option<String>,
 }
 
 /// A number of seconds, or a word.
@@ -226,17 +198,23 @@ impl HistoryExport {
         };
         let is_right = self.kind.is_none_or(|wanted| wanted == kind);
         fields.require(is_right, "kind", Fault::UnknownValue);
-        let mut metrics: Vec<String> = Vec::new();
+        let (mut metrics, mut columns): (Vec<String>, Vec<usize>) = Default::default();
         fields.require(!self.metrics.is_empty(), "metrics", Fault::TooShort(1));
         let is_short = self.metrics.len() <= MAX_METRICS;
         fields.require(is_short, "metrics", Fault::TooLong(MAX_METRICS));
         for (number, name) in self.metrics.iter().enumerate() {
-            let is_known = catalogue::find(kind, name).is_some();
-            fields.require(is_known, &format!("metrics.{number}"), Fault::UnknownValue);
+            let column = catalogue::find(kind, name);
+            fields.require(
+                column.is_some(),
+                &format!("metrics.{number}"),
+                Fault::UnknownValue,
+            );
+            columns.extend(column);
             if !metrics.contains(name) {
                 metrics.push(name.clone());
             }
         }
+        let state = history::state(&mut fields, kind, self.function, self.state.as_deref(), &columns);
         fields.require(self.from < self.to, "to", Fault::Format);
         let step_s = self.step_s(&mut fields);
         fields.check()?;
@@ -247,7 +225,7 @@ impl HistoryExport {
             from: self.from,
             to: self.to,
             step_s,
-            function: self.function.into(),
+            function: self.function.with(state),
         })
     }
 

@@ -104,6 +104,16 @@ vmscope_store::on_both_flavors! {
             let values = table.iter().filter(|row| row[0] == mine).filter_map(|row| row[3].parse::<f64>().ok());
             assert!(values.clone().all(|value| value >= least) && values.count() > 5, "{function}: {table:?}");
         }
+        // The busy one ran all the time: what is covered is ten seconds, nine in the first step.
+        wanted["metrics"] = json!(["state"]);
+        wanted["function"] = json!("in_state");
+        let problem = server.post("/api/v1/history/export", &wanted).await.json();
+        assert_eq!((&problem["code"], &problem["data"]["fields"][0]["field"]), (&json!(40003), &json!("state")), "{problem}");
+        wanted["state"] = json!("running");
+        let table = records(&server.post("/api/v1/history/export", &wanted).await.body);
+        let ran: Vec<&str> = table.iter().filter(|row| row[0] == mine).map(|row| row[3].as_str()).collect();
+        assert_eq!(ran.len(), 6, "{table:?}");
+        assert!(ran.iter().all(|seconds| matches!(seconds.parse::<f64>(), Ok(9.0 | 10.0))), "{ran:?}");
     }
 }
 

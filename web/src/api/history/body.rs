@@ -205,7 +205,7 @@ fn metrics(fields: &mut Fields, kind: Kind, names: &[String]) -> Vec<usize> {
 }
 
 /// The code of the state that is named, which every metric must have.
-fn state(
+pub(in crate::api) fn state(
     fields: &mut Fields,
     kind: Kind,
     function: HistoryFunction,

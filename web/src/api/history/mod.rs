@@ -6,6 +6,7 @@ mod terms;
 mod things;
 mod top;
 
+pub(super) use body::state;
 pub use body::{Compare, HistoryQuery, Top};
 pub use terms::{Direction, EntityKind, HistoryFunction, StepWish, StepWord, TierWish, TopBy};
 pub use things::HistoryEntity;

@@ -84,7 +84,7 @@ pub enum HistoryFunction {
 
 impl HistoryFunction {
     /// With the code of the state, where there is one to be named.
-    pub(super) fn with(self, code: Option<i16>) -> history::Function {
+    pub(in crate::api) fn with(self, code: Option<i16>) -> history::Function {
         match (self, code) {
             (Self::Avg, _) => history::Function::Avg,
             (Self::Min, _) => history::Function::Min,

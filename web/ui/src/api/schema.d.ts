@@ -3748,7 +3748,8 @@ export interface components {
              * @description Start of the range.
              */
             from: string;
-            function?: ("avg" | "min" | "max" | "last" | "p95" | "count") & Record<string, never>;
+            /** @description How the samples within a step become one value. */
+            function?: components["schemas"]["HistoryFunction"];
             /**
              * Format: uuid
              * @description Only the virtual machines of this group.
@@ -3768,6 +3769,11 @@ export interface components {
              *     ]
              */
             metrics: string[];
+            /**
+             * @description Name of the state whose time is asked for, with the function `in_state` alone.
+             * @example running
+             */
+            state?: string | null;
             /**
              * @description Seconds between rows, `raw` for the samples themselves, or `auto`, which is the default: as few rows as a chart has.
              * @example 60
